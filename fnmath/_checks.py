@@ -1,0 +1,189 @@
+"""What every public function checks about its arguments, and how it says what is wrong.
+
+Everything here but ``value`` looks only at ranks, shapes, dtypes and Python numbers: it runs while
+JAX traces and leaves nothing behind in the compiled program. Each message names the function, the
+argument, what came, what was wanted and, where there is a likely one, the cure:
+
+    huber_loss: predictions (4,) and targets (4, 1) must have one shape; did you mean targets[:, 0]?
+
+``value`` states a rule about the numbers themselves. It does nothing unless
+``fnmath.numerics.checked`` is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import checkify
+
+# A user context is part of jit's cache key: switching it recompiles, leaving it off costs nothing.
+value_checks = jax.make_user_context(False)
+
+
+def fail(
+    function: str, problem: str, cure: str = "", *, error: type[Exception] = ValueError
+) -> NoReturn:
+    """Raise ``error`` with the house's one form of message."""
+    raise error(f"{function}: {problem}" + (f"; did you mean {cure}?" if cure else ""))
+
+
+def array(function: str, argument: str, x: Any) -> None:
+    """Raise unless ``x`` is an array or a number: lists, tuples and None are not."""
+    if isinstance(x, jax.Array | np.ndarray | np.generic | float | int | complex):
+        return
+    cure = f"jnp.asarray({argument})" if isinstance(x, list | tuple) else ""
+    fail(function, f"{argument} is a {type(x).__name__}; wanted an array", cure, error=TypeError)
+
+
+def _dtype(function: str, wanted: type, noun: str, cast: str, arrays: Mapping[str, Any]) -> None:
+    for argument, x in arrays.items():
+        array(function, argument, x)
+        dtype = jnp.result_type(x)
+        if not jnp.issubdtype(dtype, wanted):
+            problem = f"{argument} has dtype {dtype}; wanted {noun}"
+            fail(function, problem, f"{argument}.astype({cast})", error=TypeError)
+
+
+def floating(function: str, **arrays: Any) -> None:
+    """Raise ``TypeError`` unless every array holds real floating-point numbers."""
+    _dtype(function, jnp.floating, "a floating dtype", "jnp.float32", arrays)
+
+
+def integer(function: str, **arrays: Any) -> None:
+    """Raise ``TypeError`` unless every array holds integers."""
+    _dtype(function, jnp.integer, "an integer dtype", "jnp.int32", arrays)
+
+
+def inexact(function: str, **arrays: Any) -> None:
+    """Raise ``TypeError`` unless every array holds real or complex floating-point numbers."""
+    _dtype(function, jnp.inexact, "a floating or complex dtype", "jnp.float32", arrays)
+
+
+def rank(function: str, argument: str, x: Any, axes: str, *, exact: bool = False) -> None:
+    """Raise unless ``x`` has the named axes (at least those, or ``exact`` ly those).
+
+    ``axes`` is written as in the annotation: ``"height width channels"``.
+    """
+    array(function, argument, x)
+    wanted, shape = len(axes.split()), jnp.shape(x)
+    if len(shape) < wanted or (exact and len(shape) > wanted):
+        count = f"{'exactly' if exact else 'at least'} {wanted} ax{'i' if wanted == 1 else 'e'}s"
+        form = f"({axes})" if exact else f"(*batch {axes})"
+        cure = f"{argument}[None]" if 0 < wanted == len(shape) + 1 else ""
+        fail(function, f"{argument} has shape {shape}; wanted {count}, {form}", cure)
+
+
+def same_shape(function: str, **arrays: Any) -> None:
+    """Raise unless the arrays have one and the same shape: nothing broadcasts."""
+    for argument, x in arrays.items():
+        array(function, argument, x)
+    (first, x), *rest = arrays.items()
+    for second, y in rest:
+        a, b = jnp.shape(x), jnp.shape(y)
+        if a == b:
+            continue
+        cure = ""
+        if b == (*a, 1):
+            cure = f"{second}[{':, ' * len(a)}0]"
+        elif a == (*b, 1):
+            cure = f"{first}[{':, ' * len(b)}0]"
+        elif sorted(a) == sorted(b) and len(a) == 2:
+            cure = f"{second}.T"
+        fail(function, f"{first} {a} and {second} {b} must have one shape", cure)
+
+
+def same_size(function: str, axis: str, /, **sizes: int) -> None:
+    """Raise unless the named sizes agree, e.g. ``features=..., kernel_rows=...``."""
+    if len(set(sizes.values())) > 1:
+        came = " and ".join(f"{name} has {size}" for name, size in sizes.items())
+        fail(function, f"the number of {axis} must agree: {came}")
+
+
+def size(function: str, *, minimum: int = 1, **sizes: Any) -> None:
+    """Raise unless every size is a Python integer of at least ``minimum``."""
+    for argument, n in sizes.items():
+        if isinstance(n, bool) or not isinstance(n, int | np.integer):
+            problem = f"{argument} is {n!r} ({type(n).__name__}); wanted an integer"
+            fail(function, problem, error=TypeError)
+        if n < minimum:
+            fail(function, f"{argument} is {n}; wanted an integer of at least {minimum}")
+
+
+def number(
+    function: str,
+    argument: str,
+    x: Any,
+    *,
+    above: float = -np.inf,
+    below: float = np.inf,
+    closed: str = "",
+) -> None:
+    """Raise unless a Python number lies in the interval from ``above`` to ``below``.
+
+    The ends belong to the interval where ``closed`` says so (``"["``, ``"]"`` or ``"[]"``). A real
+    array passes: its values, unknown while tracing, are the function's own to judge.
+    """
+    if isinstance(x, jax.Array | np.ndarray | np.generic):
+        return floating(function, **{argument: x}) if jnp.ndim(x) else None
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        problem = f"{argument} is {x!r} ({type(x).__name__}); wanted a number"
+        fail(function, problem, error=TypeError)
+    left = x >= above if "[" in closed else x > above
+    right = x <= below if "]" in closed else x < below
+    if not (left and right):
+        opening, closing = "[" if "[" in closed else "(", "]" if "]" in closed else ")"
+        interval = f"{opening}{above:g}, {below:g}{closing}"
+        fail(function, f"{argument} is {x!r}; wanted a number in {interval}")
+    return None
+
+
+def option(function: str, argument: str, x: Any, options: Collection[str]) -> None:
+    """Raise unless ``x`` is one of the named options."""
+    if not isinstance(x, str) or x not in options:
+        wanted = ", ".join(repr(name) for name in options)
+        error = ValueError if isinstance(x, str) else TypeError
+        fail(function, f"{argument} is {x!r}; wanted one of {wanted}", error=error)
+
+
+def axis(function: str, argument: str, i: Any, x: Any) -> None:
+    """Raise unless ``i`` names an axis of ``x``, counted from either end."""
+    array(function, "x", x)
+    if isinstance(i, bool) or not isinstance(i, int):
+        fail(function, f"{argument} is {i!r}; wanted an integer", error=TypeError)
+    n = jnp.ndim(x)
+    if not -n <= i < n:
+        fail(function, f"{argument} is {i}; wanted an axis of the shape {jnp.shape(x)}")
+
+
+def function(caller: str, argument: str, f: Any) -> None:
+    """Raise ``TypeError`` unless ``f`` can be called."""
+    if not callable(f):
+        problem = f"{argument} is a {type(f).__name__}; wanted a function"
+        fail(caller, problem, error=TypeError)
+
+
+def key(caller: str, x: Any) -> None:
+    """Raise unless ``x`` is one random key, of ``jax.random.key`` or the older ``PRNGKey``."""
+    new = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    raw = isinstance(x, jax.Array | np.ndarray) and x.dtype == np.uint32
+    old = raw and x.shape[-1:] in {(2,), (4,)}
+    if not (new or old):
+        came = f"an array of {x.dtype}" if isinstance(x, jax.Array) else f"a {type(x).__name__}"
+        cure = f"jax.random.key({x})" if isinstance(x, int) else ""
+        fail(caller, f"key is {came}; wanted a random key", cure, error=TypeError)
+    if x.ndim != (0 if new else 1):
+        fail(caller, f"key has shape {x.shape}; wanted a single key", "jax.vmap over the keys")
+
+
+def value(ok: jax.Array, message: str, **values: Any) -> None:
+    """State a rule about values, checked by ``checkify`` inside ``fnmath.numerics.checked``.
+
+    ``message`` may hold ``{name}`` for each of ``values``, which are arrays. Outside of the checked
+    mode this is nothing at all, not even an operation in the traced program.
+    """
+    if value_checks.value:
+        checkify.check(jnp.all(ok), message, **values)

@@ -1,0 +1,56 @@
+"""Every wrong call raises: the function, the argument, what came, what was wanted, the cure."""
+
+import importlib
+import inspect
+import pkgutil
+
+import jax
+import pytest
+
+import tests
+from tests.house.public import public_functions
+
+MISTAKES = [
+    mistake
+    for module in pkgutil.walk_packages(tests.__path__, "tests.")
+    if module.name.rpartition(".")[2].startswith("test_")
+    and not module.name.startswith("tests.house")
+    for mistake in getattr(importlib.import_module(module.name), "MISTAKES", ())
+]
+pytestmark = pytest.mark.usefixtures("annotations_unproved")
+
+
+def name(mistake):
+    return f"{mistake.function.__name__}: {mistake.message.partition(': ')[2][:40]}"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=name)
+def test_raises_its_message(mistake):
+    with pytest.raises(mistake.error) as raised:
+        mistake.function(*mistake.args, **mistake.options)
+    assert str(raised.value) == mistake.message
+    assert type(raised.value) is mistake.error
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=name)
+def test_raises_under_jit(mistake):
+    """The arrays are tracers here; whatever else was given is given as it is."""
+    traced = [i for i, a in enumerate(mistake.args) if isinstance(a, jax.Array)]
+
+    def call(*arrays):
+        args = list(mistake.args)
+        for i, a in zip(traced, arrays, strict=True):
+            args[i] = a
+        mistake.function(*args, **mistake.options)
+        return 0.0
+
+    with pytest.raises(mistake.error) as raised:
+        jax.jit(call)(*(mistake.args[i] for i in traced))
+    assert str(raised.value) == mistake.message
+
+
+@pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
+def test_every_documented_error_has_a_row(function):
+    if "Raises:" not in (inspect.getdoc(function) or ""):
+        pytest.skip("documents no error")
+    assert any(inspect.unwrap(m.function) is inspect.unwrap(function) for m in MISTAKES)

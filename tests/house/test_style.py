@@ -1,0 +1,108 @@
+"""The house style, as an executable fact: one way to do each thing, in every public function."""
+
+import inspect
+import re
+import typing
+
+import pytest
+
+from tests.house.public import modules, public_functions
+
+FUNCTIONS = pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
+SECTIONS = ["Args:", "Returns:", "Yields:", "Raises:", "Example:", "Source:"]
+FORMULA = re.compile(r"[=≈≤≥∈↦→∂∇Σ⟨‖∘]")
+
+
+def parameters(function):
+    return inspect.signature(inspect.unwrap(function)).parameters
+
+
+@FUNCTIONS
+def test_docstring_sections_stand_in_order(function):
+    text = inspect.getdoc(function) or ""
+    first = text.partition("\n")[0]
+    assert first.endswith("."), f"the first line is a sentence: {first!r}"
+    found = [line.strip() for line in text.splitlines() if line.strip() in SECTIONS]
+    assert found == sorted(found, key=SECTIONS.index), f"sections out of order: {found}"
+    assert len(found) == len(set(found)), f"a section twice: {found}"
+    for section in ["Returns:", "Example:", "Source:"]:
+        assert section in found or (section == "Returns:" and "Yields:" in found), f"no {section}"
+    if parameters(function):
+        assert "Args:" in found, "no Args:"
+
+
+@FUNCTIONS
+def test_docstring_documents_every_argument(function):
+    text = inspect.getdoc(function) or ""
+    for name in parameters(function):
+        assert re.search(rf"(^|[\s,*]){re.escape(name)}(,[\w, *]+)?:", text), (
+            f"{name} is not explained"
+        )
+
+
+@FUNCTIONS
+def test_docstring_has_a_runnable_example(function):
+    assert ">>>" in (inspect.getdoc(function) or "")
+
+
+@FUNCTIONS
+def test_everything_is_annotated(function):
+    signature = inspect.signature(inspect.unwrap(function))
+    for name, parameter in signature.parameters.items():
+        assert parameter.annotation is not inspect.Parameter.empty, f"{name} has no annotation"
+    assert signature.return_annotation is not inspect.Signature.empty
+
+
+@FUNCTIONS
+def test_key_comes_first(function):
+    if "key" in parameters(function):
+        assert next(iter(parameters(function))) == "key"
+        assert parameters(function)["key"].default is inspect.Parameter.empty, "no default seed"
+
+
+@FUNCTIONS
+def test_options_are_keyword_only(function):
+    positional = [
+        p
+        for p in parameters(function).values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    assert len(positional) <= 4, [p.name for p in positional]
+    with_default = [p.name for p in positional if p.default is not p.empty]
+    shared = ALLOWED_POSITIONAL_DEFAULTS.get(function.__name__, set())
+    assert set(with_default) <= shared, f"options must be keyword-only: {with_default}"
+    assert "training" not in parameters(function)
+
+
+# Names shared with jax.nn, jax.numpy or optax keep those libraries' argument order.
+ALLOWED_POSITIONAL_DEFAULTS = {
+    "softmax": {"axis"},
+    "log_softmax": {"axis"},
+    "logsumexp": {"axis"},
+    "leaky_relu": {"negative_slope"},
+    "elu": {"alpha"},
+    "gelu": {"approximate"},
+    "huber_loss": {"delta"},
+}
+
+
+@FUNCTIONS
+def test_body_is_short(function):
+    """Twenty-five lines of body, the docstring and the checks aside."""
+    source, _ = inspect.getsourcelines(inspect.unwrap(function))
+    text = "".join(source)
+    docstring = inspect.unwrap(function).__doc__ or ""
+    body = text.replace(docstring, "").splitlines()
+    start = next(i for i, line in enumerate(body) if '""""""' in line)
+    code = [line for line in body[start + 1 :] if line.strip() and not line.strip().startswith("#")]
+    assert len([line for line in code if "_checks." not in line]) <= 25
+
+
+@FUNCTIONS
+def test_annotations_resolve(function):
+    typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda m: m.__name__)
+def test_modules_open_with_what_they_are(module):
+    assert (module.__doc__ or "").strip().partition("\n")[0].endswith((".", ":"))
