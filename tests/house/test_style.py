@@ -83,6 +83,8 @@ ALLOWED_POSITIONAL_DEFAULTS = {
     "elu": {"alpha"},
     "gelu": {"approximate"},
     "huber_loss": {"delta"},
+    "softmax_cross_entropy": {"axis"},
+    "softmax_cross_entropy_with_integer_labels": {"axis"},
 }
 
 
