@@ -48,6 +48,10 @@ MISTAKES = [
           "did you mean data[1][None]?"),
     *both((STATE, (x, y)), LINE | {"optimizer": "sgd"}, TypeError,
           "optimizer is a str; wanted an optax optimiser; did you mean optax.adam(1e-3)?"),
+    Mistake(fit_with_progress, (STATE, (x, y)), LINE | {"steps_per_chunk": 0}, ValueError,
+            "fit_with_progress: steps_per_chunk is 0; wanted an integer of at least 1"),
+    Mistake(fit_with_progress, (STATE, (x, y)), LINE | {"callback": 3}, TypeError,
+            "fit_with_progress: callback is a int; wanted a function"),
 ]  # fmt: skip
 
 
@@ -234,9 +238,3 @@ class TestFitWithProgress:
         with pytest.raises(NonFiniteLossError, match="did you mean a smaller learning rate") as e:
             fit_with_progress(state, (x, y), **LINE | {"optimizer": wild, "epochs": 50})
         assert np.isfinite(e.value.state.params)
-
-    def test_options_are_checked(self):
-        with pytest.raises(ValueError, match="fit_with_progress: steps_per_chunk is 0; wanted an"):
-            fit_with_progress(STATE, (x, y), **LINE, steps_per_chunk=0)
-        with pytest.raises(TypeError, match="fit_with_progress: callback is a int; wanted a func"):
-            fit_with_progress(STATE, (x, y), **LINE, callback=3)

@@ -150,7 +150,10 @@ class TestTrainStep:
 
     def test_transforms(self):
         data, state = classes(), train_state_init(KEY, classifier(), SGD)
-        step = partial(train_step, objective=objective, optimizer=SGD)
+
+        def step(state, data):
+            return train_step(state, data, objective=objective, optimizer=SGD)
+
         expected = step(state, data)
         once = jax.jit(chex.assert_max_traces(step, n=1))
         once(state, data)
