@@ -159,6 +159,33 @@ def axis(function: str, argument: str, i: Any, x: Any) -> None:
         fail(function, f"{argument} is {i}; wanted an axis of the shape {jnp.shape(x)}")
 
 
+def axes(function: str, i: Any, x: Any) -> tuple[int, ...]:
+    """The axes of ``x`` that ``axis=i`` names (one, several, or None for all), counted from 0."""
+    array(function, "x", x)
+    n = jnp.ndim(x)
+    named = tuple(range(n)) if i is None else i if isinstance(i, tuple) else (i,)
+    for j in named:
+        axis(function, "axis", j, x)
+    counted = tuple(j % n for j in named)
+    if len(set(counted)) < len(counted):
+        fail(function, f"axis is {i}; wanted each axis of the shape {jnp.shape(x)} once at most")
+    return counted
+
+
+def mask(function: str, argument: str, m: Any, **arrays: Any) -> None:
+    """Raise unless ``m`` holds booleans, in a shape that broadcasts to that of the array."""
+    array(function, argument, m)
+    if jnp.result_type(m) != jnp.bool_:
+        problem = f"{argument} has dtype {jnp.result_type(m)}; wanted bool"
+        fail(function, problem, f"{argument} != 0", error=TypeError)
+    ((name, x),) = arrays.items()
+    shape, wanted = jnp.shape(m), jnp.shape(x)
+    aligned = zip(shape[::-1], wanted[::-1], strict=False)
+    if len(shape) > len(wanted) or any(a not in (1, b) for a, b in aligned):
+        problem = f"{argument} {shape} must broadcast to {name} {wanted}"
+        fail(function, problem, f"{argument}[..., None]" if shape == wanted[:-1] else "")
+
+
 def function(caller: str, argument: str, f: Any) -> None:
     """Raise ``TypeError`` unless ``f`` can be called."""
     if not callable(f):
@@ -187,3 +214,38 @@ def value(ok: jax.Array, message: str, **values: Any) -> None:
     """
     if value_checks.value:
         checkify.check(jnp.all(ok), message, **values)
+
+
+def classes(function: str, logits: Any, along: int = -1) -> int:
+    """The number of classes, on the axis ``along``; raise unless there is one."""
+    axis(function, "axis", along, logits)
+    shape = jnp.shape(logits)
+    if not shape[along]:
+        fail(function, f"logits {shape} have no classes on axis {along}")
+    return shape[along]
+
+
+def class_labels(function: str, logits: Any, labels: Any, along: int = -1, cure: str = "") -> None:
+    """Raise unless ``labels`` hold one integer for each row of the logits.
+
+    ``cure`` is the function to use where the labels hold an entry for each class.
+    """
+    array(function, "labels", labels)
+    shape, came = jnp.shape(logits), jnp.shape(labels)
+    wanted = tuple(np.delete(shape, along).tolist())
+    if came == shape:
+        fail(function, f"labels {came} have an entry for each class; wanted {wanted}", cure)
+    integer(function, labels=labels)
+    if came != wanted:
+        column = f"labels[{':, ' * len(wanted)}0]" if came == (*wanted, 1) else ""
+        fail(function, f"labels {came} do not fit logits {shape}; wanted {wanted}", column)
+
+
+def labels_known(function: str, labels: Any, classes: int, *, where: Any = True) -> jax.Array:
+    """Which labels lie in [0, classes); in the checked mode one that does not becomes a message."""
+    known = (labels >= 0) & (labels < np.int32(classes))
+    if value_checks.value and known.size:
+        ok = jnp.ravel(known | ~jnp.asarray(where))
+        wrong = jnp.ravel(jnp.asarray(labels))[jnp.argmin(ok)]
+        value(ok, f"{function}: label {{label}} outside [0, {classes})", label=wrong)
+    return known

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
 from fnmath import _checks
@@ -98,7 +99,7 @@ def _plan(
     if batch_size > examples:
         _checks.fail(name, f"batch_size is {batch_size}; wanted at most the {examples} examples")
     plan = _Plan(examples, batch_size)
-    if not resume and not isinstance(state.step, jax.core.Tracer):
+    if not resume and not isinstance(state.step, Tracer):
         done = int(state.step) % plan.steps
         if done:
             problem = f"the state stands after step {done} of the {plan.steps} of an epoch"
@@ -123,8 +124,9 @@ def fit(
     Compile it once, with ``jax.jit(partial(fit, objective=…, …))``: the data stays on the device,
     and the loop runs there. Indices are shuffled, never the data: each step gathers its own batch
     (a shuffled copy of the data, made anew for each epoch, costs more than the steps it saves).
-    Under ``vmap`` it is many runs: over states made from many keys, or over a function that makes
-    the optimiser of a learning rate and fits with it. The last batch of an epoch is shorter when the batch size does not divide the number of examples, and is a step like
+    Under ``vmap`` it is many runs, the same to rounding: over states made from many keys, or over a
+    function that makes the optimiser of a learning rate and fits with it. The last batch of an
+    epoch is shorter when the batch size does not divide the number of examples, and is a step like
     the others. A loss that is inf or nan stays in the history; ``fit_with_progress`` stops at it.
 
     Args:
@@ -250,48 +252,55 @@ def fit_with_progress(
     measure = jax.jit(partial(evaluate, objective=objective, batch_size=batch_size))
 
     first, done = divmod(int(state.step), plan.steps)
-    last, measured, rows, measurements = first + epochs, {}, [], []
-
-    def report(epoch: int, train: Metrics) -> None:
-        if callback is not None:
-            latest = {name: float(values[-1]) for name, values in train.items()}
-            at = (int(state.step), last * plan.steps, epoch, last)
-            callback(Progress(*at, latest, {name: float(v) for name, v in measured.items()}))
-
-    for epoch in range(first, last):
-        order, row = order_of(state.key, epoch), []
-        for indices in plan.pieces(order, done=done, chunk=steps_per_chunk):
-            before, (state, train) = state, steps(state, data, indices)
-            _stop_where_not_finite(before, data, indices, train["loss"], steps)
-            row.append(train)
-            report(epoch, train)
+    report = partial(_report, callback, plan, first + epochs)
+    pieces, measurements = [], []
+    for epoch in range(first, first + epochs):
+        order = order_of(state.key, epoch)
+        for indices in plan.pieces(
+            order, done=done if epoch == first else 0, chunk=steps_per_chunk
+        ):
+            state, train = _finite_steps(steps, state, data, indices)
+            pieces.append(train)
+            report(state, epoch, train, measurements)
         if validation is not None:
-            measured = measure(state.params, validation)
-            measurements.append(measured)
-            report(epoch, row[-1])
-        rows.append(jax.tree.map(lambda *piece: jnp.concatenate(piece), *row))
-        done = 0
-    made = int(jnp.size(rows[0]["loss"]))  # of the first epoch, whose other steps were made before
-    rows[0] = jax.tree.map(
-        lambda row: jnp.pad(row, (plan.steps - made, 0), constant_values=jnp.nan), rows[0]
-    )
-    train, validated = (
-        jax.tree.map(lambda *row: jnp.stack(row), *all_rows) if all_rows else {}
-        for all_rows in (rows, measurements)
-    )
-    return state, History(train, validated)
+            measurements.append(measure(state.params, validation))
+            report(state, epoch, pieces[-1], measurements)
+    made = jax.tree.map(lambda *piece: jnp.concatenate(piece), *pieces)
+    made_before = {"pad_width": (done, 0), "constant_values": jnp.nan}
+    train = jax.tree.map(lambda row: jnp.pad(row, **made_before).reshape(epochs, -1), made)
+    return state, History(train, jax.tree.map(lambda *m: jnp.stack(m), *measurements or [{}]))
 
 
-def _stop_where_not_finite(
-    before: TrainState,
+def _finite_steps(
+    steps: Callable[..., tuple[TrainState, Metrics]],
+    state: TrainState,
     data: PyTree,
     indices: jax.Array,
-    losses: jax.Array,
-    steps: Callable[..., tuple[TrainState, Metrics]],
-) -> None:
-    """Raise if a loss is not finite, with the state before that step, made again."""
-    finite = np.isfinite(np.asarray(losses))
+) -> tuple[TrainState, Metrics]:
+    """The steps, or an error that holds the state before the first loss that is not finite."""
+    after, train = steps(state, data, indices)
+    finite = np.isfinite(np.asarray(train["loss"]))
     if not finite.all():
         good = int(np.argmin(finite))
-        state = steps(before, data, indices[:good])[0] if good else before
-        raise NonFiniteLossError(int(state.step), float(losses[good]), state)
+        before = steps(state, data, indices[:good])[0] if good else state
+        raise NonFiniteLossError(int(before.step), float(train["loss"][good]), before)
+    return after, train
+
+
+def _report(
+    callback: Callable[[Progress], None] | None,
+    plan: _Plan,
+    epochs: int,
+    state: TrainState,
+    epoch: int,
+    train: Metrics,
+    measurements: list[Metrics],
+) -> None:
+    """Tell the callback, if there is one, of the last step and the last validation."""
+    if callback is not None:
+        latest = {name: float(values[-1]) for name, values in train.items()}
+        validation = {
+            name: float(v) for measured in measurements[-1:] for name, v in measured.items()
+        }
+        steps = epochs * plan.steps
+        callback(Progress(int(state.step), steps, epoch, epochs, latest, validation))
