@@ -133,25 +133,32 @@ def draw_units(panel: SubFigure, results: Any) -> None:
 
 
 def draw_misread(panel: SubFigure, results: Any) -> None:
-    """The images that were read wrongly, the surest mistakes first."""
+    """The images that were read wrongly, the surest first; then, if there is room, others.
+
+    The others are those that were read rightly and least surely.
+    """
     logits, labels = np.asarray(results.logits, np.float64), np.asarray(results.examples.labels)
     taken_for = logits.argmax(axis=1)
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     sureness = weights.max(axis=1) / weights.sum(axis=1)
-    wrong = np.flatnonzero(taken_for != labels)
-    rows, columns = next((g for g in DIGIT_GRIDS if g[0] * g[1] >= len(wrong)), DIGIT_GRIDS[-1])
-    shown = wrong[np.argsort(-sureness[wrong])][: rows * columns]
-    surest = f"the {len(shown)} surest of " if len(shown) < len(wrong) else ""
+    wrong = taken_for != labels
+    order = np.argsort(np.where(wrong, -1 - sureness, sureness))
+    count = int(wrong.sum())
+    rows, columns = next((g for g in DIGIT_GRIDS if g[0] * g[1] >= count), DIGIT_GRIDS[-1])
     axes = panel.subplots(rows, columns).ravel()
     for ax in axes:
         ax.set_axis_off()
-    for ax, i in zip(axes, shown, strict=False):
+    for ax, i in zip(axes, order, strict=False):
         ax.imshow(np.asarray(results.examples.images)[i], cmap="gray_r", vmin=0, vmax=1)
+        mistake = f"{labels[i]} as {taken_for[i]}, {sureness[i]:.0%}"
         ax.set_title(
-            f"{labels[i]} as {taken_for[i]}, {sureness[i]:.0%}",
+            mistake if wrong[i] else f"{labels[i]}, {sureness[i]:.0%}",
             fontsize=8 if rows < 4 else 6, fontweight="normal", loc="center", pad=2,
+            color="black" if wrong[i] else GREY,
         )  # fmt: skip
+    surest = f"the {axes.size} surest of " if count > axes.size else ""
+    others = "; others, the least sure" if count < axes.size else ""
     panel.suptitle(
-        f"{surest}{len(wrong)} misread: written, taken for, how surely",
+        f"{surest}{count} misread, and how surely{others}",
         fontsize=10, fontweight="bold", x=0.02, ha="left",
     )  # fmt: skip

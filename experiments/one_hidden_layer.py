@@ -2,13 +2,15 @@
 
 It first takes one real image through the five steps of learning, number by number: forward pass,
 activation, loss, backpropagation (three ways that must agree) and optimisation. Then it trains,
-chooses nothing by the test set, and looks at that set once.
+and looks at the test set once, at the end; --no-test is for whoever still chooses options.
 
 Run      python -m experiments.one_hidden_layer
-Run      python -m experiments.one_hidden_layer --data PATH --width 800 --validation 0
-Cost     10 seconds on two CPU cores; MNIST 4 minutes
-Expect   digits: test accuracy 0.98; MNIST, 60,000 images, 800 units: test error 1.4 %
-Finding  ...
+Run      python -m experiments.one_hidden_layer --data PATH --width 800 --batch-size 64
+         --learning-rate 0.2 --epochs 20 --validation 0
+Cost     17 seconds on two busy CPU cores; with MNIST 3 minutes
+Expect   digits: test accuracy 0.986 (seed 0); MNIST, 60,000 images: test error 1.33 % (seed 0)
+Finding  digits, 20 seeds: test accuracy 0.981 in the mean, 0.972 at worst; MNIST with 800 hidden
+         units, no distortions: test error 1.33 % ± 0.11 %, against 1.6 % as published
 """
 
 from __future__ import annotations
@@ -43,9 +45,9 @@ NAME = "one_hidden_layer"
 PUBLISHED = {
     "digits": ((0.03, "support vector machine (scikit-learn's example; another split)"),),
     "MNIST": (
-        (0.047, "300 hidden units, squared error (LeCun, Bottou, Bengio and Haffner 1998)"),
+        (0.047, "300 hidden units, squared error (LeCun and others, 1998)"),
         (0.045, "1000 hidden units, squared error (the same)"),
-        (0.016, "800 hidden units, cross-entropy (Simard, Steinkraus and Platt 2003)"),
+        (0.016, "800 hidden units, cross-entropy (Simard and others, 2003)"),
     ),
 }
 
