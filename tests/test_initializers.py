@@ -162,8 +162,8 @@ class TestKernels:
 def through(init, gate, layers, width=512):
     """E x² of a batch that has passed so many layers, started at 1."""
     x = jax.random.normal(key, (256, width))
-    for k in jax.random.split(jax.random.key(1), layers):
-        x = gate(x @ init(k, (width, width)))
+    keys = jax.random.split(jax.random.key(1), layers)
+    x, _ = jax.lax.scan(lambda x, k: (gate(x @ init(k, (width, width))), None), x, keys)
     return jnp.square(x).mean()
 
 
@@ -183,7 +183,8 @@ class TestLaws:
         """Forward the variance changes by 2m/(m + n), backward by 2n/(m + n)."""
         m, n = 900, 300
         kernel = glorot_uniform()(key, (m, n))
-        x, cotangent = jax.random.normal(key, (400, m)), jax.random.normal(key, (400, n))
+        key_x, key_y = jax.random.split(jax.random.key(1))
+        x, cotangent = jax.random.normal(key_x, (400, m)), jax.random.normal(key_y, (400, n))
         y, pull_back = jax.vjp(lambda x: x @ kernel, x)
         np.testing.assert_allclose(y.var(), 2 * m / (m + n), rtol=0.05)
         np.testing.assert_allclose(pull_back(cotangent)[0].var(), 2 * n / (m + n), rtol=0.05)

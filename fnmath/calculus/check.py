@@ -203,7 +203,7 @@ def _moving_parts(
     names = _argument_names(f, args)
     moving = [i for i, leaf in enumerate(flat) if _is_floating(leaf)]
     if not moving:
-        problem = f"the {len(args)} arguments hold no floating-point array"
+        problem = f"the {len(args)} arguments hold no floating-point number"
         _checks.fail("check_gradient", problem, error=TypeError)
 
     def alone(leaves: list[Array]) -> Any:

@@ -26,7 +26,17 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
-from fnmath.numerics import with_derivatives
+from fnmath.activations import sigmoid
+from fnmath.numerics._shifted import (
+    centred,
+    largest,
+    odds,
+    rest,
+    shifted_log_softmax,
+    shifted_softmax,
+)
+
+LAST = (-1,)
 
 
 def _computed_wide(loss: Callable[..., Array], *arrays: Array) -> Array:
@@ -41,15 +51,6 @@ def _slope(weight: Callable[[], Array], tangent: Array | SymbolicZero) -> Any:
     return 0.0 if isinstance(tangent, SymbolicZero) else weight() * tangent
 
 
-def _sigmoid_slope(z: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    return _sigmoid(z) * _sigmoid(-z)
-
-
-@with_derivatives(_sigmoid_slope)
-def _sigmoid(z: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    return jax.nn.sigmoid(z)
-
-
 @jax.custom_jvp
 def _binary_cross_entropy(
     z: Float[Array, "*batch"], t: Float[Array, "*batch"]
@@ -62,7 +63,7 @@ def _binary_cross_entropy(
 @functools.partial(_binary_cross_entropy.defjvp, symbolic_zeros=True)
 def _binary_cross_entropy_jvp(primals: tuple, tangents: tuple) -> tuple:
     (z, t), (z_dot, t_dot) = primals, tangents
-    by_logit = _slope(lambda: (1 - t) * _sigmoid(z) - t * _sigmoid(-z), z_dot)
+    by_logit = _slope(lambda: (1 - t) * sigmoid(z) - t * sigmoid(-z), z_dot)
     return _binary_cross_entropy(z, t), by_logit + _slope(lambda: -z, t_dot)
 
 
@@ -106,34 +107,6 @@ def sigmoid_binary_cross_entropy(
     return _computed_wide(_binary_cross_entropy, logits, labels)
 
 
-def _leader(z: Float[Array, "*batch classes"]) -> Float[Array, "*batch 1"]:
-    """The largest logit m; 0 where every class is at −∞."""
-    m = jnp.max(z, -1, keepdims=True)
-    return jax.lax.stop_gradient(jnp.where(m == -jnp.inf, 0, m))
-
-
-def _odds(
-    z: Float[Array, "*batch classes"], m: Float[Array, "*batch 1"]
-) -> Float[Array, "*batch classes"]:
-    """Odds exp(z − m) of each class against the leader, right to the last place.
-
-    A difference d = z − m near −20 is rounded by 10⁻⁶, which is the relative error of exp(d). What
-    the rounding took off is known exactly (Knuth's two-sum), and given back to first order.
-    """
-    d = z - m
-    moved = d - z
-    lost = (z - (d - moved)) - (m + moved)
-    odds = jnp.exp(d)
-    return jnp.where(z == m, 1, odds + jnp.where(jnp.isfinite(d), odds * lost, 0))
-
-
-def _rest(z: Float[Array, "*batch classes"], m: Float[Array, "*batch 1"]) -> Array:
-    """Sum of the odds of all classes but one leader; the sum of all is 1 more."""
-    leaders = jnp.sum(z == m, -1, keepdims=True, dtype=z.dtype)
-    behind = jnp.sum(jnp.where(z == m, 0, _odds(z, m)), -1, keepdims=True)
-    return behind + jnp.maximum(leaders - 1, 0)
-
-
 def _dominant(w: Float[Array, "*batch classes"]) -> Bool[Array, "*batch classes"]:
     """The class, if any, with more than half of the weight."""
     return w > 0.5 * jnp.sum(w, -1, keepdims=True)
@@ -149,38 +122,9 @@ def _of_others(
 
 def _odds_and_others(z: Float[Array, "*batch classes"]) -> tuple[Array, Array, Array]:
     """Odds of each class against the leader, of all others together, and the total of the two."""
-    m = _leader(z)
-    odds, rest = _odds(z, m), _rest(z, m)
-    return odds, jnp.where(z == m, rest, 1 + (rest - odds)), 1 + rest
-
-
-@jax.custom_jvp
-def _softmax(z: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
-    odds, _, total = _odds_and_others(z)
-    return odds / total
-
-
-@jax.custom_jvp
-def _log_softmax(z: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
-    m = _leader(z)
-    return jnp.where(z == m, 0, z - m) - jnp.log1p(_rest(z, m))
-
-
-def _log_softmax_slope(p: Array, z_dot: Array) -> Array:
-    """Tangent of log p: (1 − pⱼ) żⱼ − Σ_{k≠j} pₖ żₖ for each class j."""
-    dominant = _dominant(p)
-    return _of_others(p, dominant) * z_dot - _of_others(p * z_dot, dominant)
-
-
-@_softmax.defjvp
-def _softmax_jvp(primals: tuple, tangents: tuple) -> tuple:
-    p = _softmax(*primals)
-    return p, p * _log_softmax_slope(p, *tangents)
-
-
-@_log_softmax.defjvp
-def _log_softmax_jvp(primals: tuple, tangents: tuple) -> tuple:
-    return _log_softmax(*primals), _log_softmax_slope(_softmax(*primals), *tangents)
+    m = largest(z, LAST)
+    ahead, behind = odds(z, m), jnp.maximum(rest(z, m, LAST), 0)
+    return ahead, jnp.where(z == m, behind, 1 + (behind - ahead)), 1 + behind
 
 
 def _classes_last(function: str, logits: Array, axis: int, where: Array | None) -> Array:
@@ -196,7 +140,7 @@ def _classes_last(function: str, logits: Array, axis: int, where: Array | None) 
 def _cross_entropy(
     z: Float[Array, "*batch classes"], t: Float[Array, "*batch classes"]
 ) -> Float[Array, "*batch"]:
-    return jnp.sum(jnp.where(t == 0, 0, -t * _log_softmax(z)), -1)
+    return jnp.sum(jnp.where(t == 0, 0, -t * shifted_log_softmax(z, LAST)), -1)
 
 
 @functools.partial(_cross_entropy.defjvp, symbolic_zeros=True)
@@ -204,7 +148,7 @@ def _cross_entropy_jvp(primals: tuple, tangents: tuple) -> tuple:
     (z, t), (z_dot, t_dot) = primals, tangents
     impossible = (t == 0) & (z == -jnp.inf)
     by_logit = _slope(lambda: _residual(z, t), z_dot)
-    by_label = _slope(lambda: jnp.where(impossible, 0, -_log_softmax(z)), t_dot)
+    by_label = _slope(lambda: jnp.where(impossible, 0, -shifted_log_softmax(z, LAST)), t_dot)
     return _cross_entropy(z, t), jnp.sum(by_logit + by_label, -1)
 
 
@@ -213,16 +157,17 @@ def _residual(
     z: Float[Array, "*batch classes"], t: Float[Array, "*batch classes"]
 ) -> Float[Array, "*batch classes"]:
     """pⱼ Σ_{k≠j} tₖ − tⱼ Σ_{k≠j} pₖ for each class j, over a common denominator."""
-    odds, others, total = _odds_and_others(z)
-    return (odds * _of_others(t, _dominant(t)) - t * others) / total
+    ahead, others, total = _odds_and_others(z)
+    return (ahead * _of_others(t, _dominant(t)) - t * others) / total
 
 
 @_residual.defjvp
 def _residual_jvp(primals: tuple, tangents: tuple) -> tuple:
     (z, t), (z_dot, t_dot) = primals, tangents
-    p, dominant = _softmax(z), _dominant(_softmax(z))
+    p = shifted_softmax(z, LAST)
+    dominant = _dominant(p)
     by_label = p * _of_others(t_dot, dominant) - _of_others(p, dominant) * t_dot
-    by_logit = p * _log_softmax_slope(p, z_dot) * jnp.sum(t, -1, keepdims=True)
+    by_logit = p * centred(z_dot, p, LAST) * jnp.sum(t, -1, keepdims=True)
     return _residual(z, t), by_logit + by_label
 
 
@@ -289,9 +234,9 @@ def _surprise(
     z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, "*batch"]:
     """−log p at the label; nan where there is no such class."""
-    m = _leader(z)
+    m = largest(z, LAST)
     z_y = jnp.take_along_axis(z, labels[..., None], -1, mode="clip")
-    surprise = jnp.where(z_y == m, 0, m - z_y) + jnp.log1p(_rest(z, m))
+    surprise = jnp.where(z_y == m, 0, m - z_y) + jnp.log1p(jnp.maximum(rest(z, m, LAST), 0))
     return jnp.where(_is_class(z, labels), surprise, jnp.nan)[..., 0]
 
 
@@ -305,16 +250,16 @@ def _surprise_residual(
     z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, "*batch classes"]:
     """The probabilities p, with −Σ_{k≠y} pₖ at the label y; nan where there is no such class."""
-    odds, others, total = _odds_and_others(z)
+    ahead, others, total = _odds_and_others(z)
     at_label = labels[..., None] == jnp.arange(z.shape[-1])
-    return jnp.where(_is_class(z, labels), jnp.where(at_label, -others, odds) / total, jnp.nan)
+    return jnp.where(_is_class(z, labels), jnp.where(at_label, -others, ahead) / total, jnp.nan)
 
 
 @_surprise_residual.defjvp
 def _surprise_residual_jvp(primals: tuple, tangents: tuple) -> tuple:
     (z, labels), (z_dot, _) = primals, tangents
-    p, defined = _softmax(z), jnp.where(_is_class(z, labels), 1, jnp.nan)
-    return _surprise_residual(z, labels), defined * p * _log_softmax_slope(p, z_dot)
+    p, defined = shifted_softmax(z, LAST), jnp.where(_is_class(z, labels), 1, jnp.nan)
+    return _surprise_residual(z, labels), defined * p * centred(z_dot, p, LAST)
 
 
 def softmax_cross_entropy_with_integer_labels(

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 
-def _largest(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
+def largest(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """The largest entry along the axes, which are kept; 0 where every entry is −∞."""
     m = jnp.max(x, axis, keepdims=True, initial=-jnp.inf)
     return jnp.where(m == -jnp.inf, 0, m)
@@ -34,22 +34,27 @@ def _exp(d: jax.Array, e: jax.Array) -> jax.Array:
     return exp_d + exp_d * e
 
 
-def _rest(x: jax.Array, m: jax.Array, axis: tuple[int, ...]) -> jax.Array:
+def odds(x: jax.Array, m: jax.Array) -> jax.Array:
+    """exp(xᵢ − m), right to the last place; 1 for a leader."""
+    return _exp(*_behind(x, m))
+
+
+def rest(x: jax.Array, m: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """Σ exp(xᵢ − m) over all but one of the leaders xᵢ = m; −1 where there is no leader."""
-    others = jnp.sum(jnp.where(x == m, 0, _exp(*_behind(x, m))), axis, keepdims=True)
+    others = jnp.sum(jnp.where(x == m, 0, odds(x, m)), axis, keepdims=True)
     return others + (jnp.sum(x == m, axis, dtype=x.dtype, keepdims=True) - 1)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def shifted_softmax(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """Weights pᵢ = exp(xᵢ) / Σⱼ exp(xⱼ); all 0 where every xᵢ is −∞."""
-    m = _largest(x, axis)
-    weights = _exp(*_behind(x, m))
+    m = largest(x, axis)
+    weights = odds(x, m)
     total = jnp.sum(weights, axis, keepdims=True)
     return weights / jnp.where(total == 0, 1, total)
 
 
-def _centred(tangent: jax.Array, p: jax.Array, axis: tuple[int, ...]) -> jax.Array:
+def centred(tangent: jax.Array, p: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """The tangent less its mean under p: ẋᵢ − Σⱼ pⱼ ẋⱼ.
 
     I − 1pᵀ is a projection, so a second application changes nothing but the rounding: of a leader
@@ -64,28 +69,27 @@ def _centred(tangent: jax.Array, p: jax.Array, axis: tuple[int, ...]) -> jax.Arr
 def _softmax_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) -> tuple:
     (x,), (tangent,) = primals, tangents
     p = shifted_softmax(x, axis)
-    return p, p * _centred(tangent, p, axis)
+    return p, p * centred(tangent, p, axis)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def shifted_log_softmax(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """Logarithms xᵢ − logsumexp(x) of the weights; −∞ where every xᵢ is −∞."""
-    m = _largest(x, axis)
-    rest = jnp.maximum(_rest(x, m, axis), 0)
+    m = largest(x, axis)
     d, e = _behind(x, m)
-    return d + (e - jnp.log1p(rest))
+    return d + (e - jnp.log1p(jnp.maximum(rest(x, m, axis), 0)))
 
 
 @shifted_log_softmax.defjvp
 def _log_softmax_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) -> tuple:
     (x,), (tangent,) = primals, tangents
-    return shifted_log_softmax(x, axis), _centred(tangent, shifted_softmax(x, axis), axis)
+    return shifted_log_softmax(x, axis), centred(tangent, shifted_softmax(x, axis), axis)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def shifted_logsumexp(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
-    m = _largest(x, axis)
-    return m + jnp.log1p(_rest(x, m, axis))
+    m = largest(x, axis)
+    return m + jnp.log1p(rest(x, m, axis))
 
 
 @shifted_logsumexp.defjvp
@@ -99,7 +103,7 @@ def _logsumexp_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) -> tu
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def shifted_logmeanexp(x: jax.Array, axis: tuple[int, ...], entries: jax.Array) -> jax.Array:
     """The logarithm of the mean of exp(xᵢ) over the entries; the others have xᵢ = −∞."""
-    m = _largest(x, axis)
+    m = largest(x, axis)
     d, e = _behind(x, m)
     n = jnp.sum(entries, axis, dtype=x.dtype, keepdims=True)
     below = jnp.where(entries, jnp.expm1(d) + jnp.exp(d) * e, 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+from jax.custom_derivatives import SymbolicZero
 
 from fnmath import _checks
 
@@ -45,16 +47,20 @@ def with_derivatives(*partials: Elementwise | None) -> Callable[[Elementwise], E
         if partial is not None:
             _checks.function("with_derivatives", f"partials[{i}]", partial)
 
-    def rule(partial: Elementwise) -> Elementwise:
-        def tangent_out(tangent: jax.Array, value: ArrayLike, *primals: ArrayLike) -> jax.Array:
-            slope = partial(*map(jnp.asarray, primals))
-            return jnp.broadcast_to(slope * tangent, jnp.shape(value))
-
-        return tangent_out
-
     def decorate(f: Elementwise) -> Elementwise:
         wrapped = jax.custom_jvp(f)
-        wrapped.defjvps(*(None if partial is None else rule(partial) for partial in partials))
+
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, jax.Array]:
+            value, arguments = wrapped(*primals), [jnp.asarray(x) for x in primals]
+            # An argument held constant adds nothing, not even the nan of an infinite slope · 0.
+            terms = [
+                jnp.broadcast_to(partial(*arguments) * tangent, jnp.shape(value))
+                for partial, tangent in zip(partials, tangents, strict=True)
+                if partial is not None and not isinstance(tangent, SymbolicZero)
+            ]
+            return value, functools.reduce(jnp.add, terms) if terms else jnp.zeros_like(value)
+
+        wrapped.defjvp(rule, symbolic_zeros=True)
         return wrapped
 
     return decorate

@@ -491,7 +491,8 @@ class TestCosineOfAngle:
     def test_law_symmetric_and_blind_to_length(self):
         a, b = normal(1, 50, 4), normal(2, 50, 4)
         c = cosine(a, b)
-        np.testing.assert_array_equal(cosine(b, a), c)
+        # Compiled code may fuse the products of one side into sums: a last digit may differ.
+        np.testing.assert_allclose(cosine(b, a), c, rtol=0, atol=EPS)
         np.testing.assert_array_equal(cosine(a * 2.0**60, b * 2.0**-60), c)
 
     @pytest.mark.usefixtures("x64")
