@@ -1,5 +1,7 @@
 """Every annotated shape of fnmath is proved at run time while the tests run."""
 
+import os
+
 import jaxtyping
 import pytest
 
@@ -23,3 +25,13 @@ def annotations_unproved():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def pytest_configure(config):
+    """Compile each program once for all runs of the tests: what JAX compiled is kept on disk.
+
+    Each worker has a folder of its own, so that none reads what another one is still writing.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax") / worker))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -19,8 +19,7 @@ def _sigmoid_curvature(x: jax.Array) -> jax.Array:
 def _sigmoid_slope(x: jax.Array) -> jax.Array:
     """σ′(x) = σ(x) σ(−x) = e / (1 + e)²."""
     e = jnp.exp(-jnp.abs(x))
-    inverse = 1 / (1 + e)
-    return e * inverse * inverse
+    return e / jnp.square(1 + e)
 
 
 @with_derivatives(_sigmoid_slope)
@@ -52,7 +51,7 @@ def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     _checks.floating("sigmoid", x=x)
     e = jnp.exp(-jnp.abs(x))
-    return jnp.where(x >= 0, 1, e) * (1 / (1 + e))
+    return jnp.where(x >= 0, 1, e) / (1 + e)
 
 
 @with_derivatives(sigmoid)

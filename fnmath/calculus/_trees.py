@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,7 @@ def scalar_output(function: str, f: Callable[..., Any], y: PyTree) -> None:
     real_output(function, f, y)
     if jnp.ndim(y):
         one = f"{name}(...).squeeze()"
-        cure = one if jnp.size(y) == 1 else f"{name}(...).mean(), or jacobian({name})"
+        cure = one if math.prod(jnp.shape(y)) == 1 else f"{name}(...).mean(), or jacobian({name})"
         _checks.fail(function, f"{name} returned shape {jnp.shape(y)}; wanted a scalar", cure)
 
 

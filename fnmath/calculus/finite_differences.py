@@ -109,13 +109,15 @@ def richardson_extrapolation(
     O(h²ʲ⁺²), so that steps far larger, and rounding errors far smaller, than those of a plain
     difference will do. The answer is the entry with the smallest estimated error,
 
-        max(|Tᵢⱼ − Tᵢ,ⱼ₋₁|, |Tᵢⱼ − Tᵢ₋₁,ⱼ₋₁|) + ε (|f(x + hᵢv)| + |f(x − hᵢv)|) / 2hᵢ
+        max |Tᵢⱼ − T| + (ε / hᵢ) (|f(x + hᵢv)| / 2 + |f(x − hᵢv)| / 2 + |D(hᵢ)| / reach)
 
-    Its first term is Ridders'. The second, the rounding of f, keeps two differences that agree
-    because nothing is left of either from passing for an exact answer. To the same end, an entry
-    further from the finest difference than that one can be wrong pays for the distance: an
-    f that repeats itself within every larger step does not deceive it. Steps outside the domain
-    of f, where it is not finite, drop out.
+    where T runs over the two entries that Tᵢⱼ was made from (so far Ridders' estimate) and the two
+    of the next finer step, Tᵢ₊₁,ⱼ₋₁ and Tᵢ₊₁,ⱼ, since among many entries of a function with kinks some
+    two agree by chance. The second term, the rounding of f and of x ± hᵢv, keeps differences that
+    agree because nothing is left of either from passing for exact. And an entry further from the
+    finest difference than that one can be wrong pays for the distance: an f that repeats itself
+    within every larger step does not deceive it. Steps that leave the domain of f, where it is not
+    finite, drop out.
 
     Args:
         f: A function of one argument, whose value may be a number, an array or a pytree; it is
@@ -151,7 +153,8 @@ def richardson_extrapolation(
     both = jnp.concatenate([steps, -steps])
     values = jax.vmap(lambda t: f(_trees.moved(x, v, t)))(both)
     k = len(steps)
-    tables = jax.tree.map(lambda y: _extrapolate(y[:k], y[k:], steps.astype(y.dtype)), values)
+    width = _steps.over_reach(0, x, v)
+    tables = jax.tree.map(lambda y: _extrapolate(y[:k], y[k:], steps, width), values)
     fields = jax.tree.structure(Extrapolation(0, 0, 0))
     return jax.tree.transpose(jax.tree.structure(values), fields, tables)
 
@@ -160,11 +163,14 @@ def _extrapolate(
     ahead: Float[Array, "levels *shape"],
     behind: Float[Array, "levels *shape"],
     steps: Float[Array, " levels"],
+    width: Float[Array, ""],
 ) -> Extrapolation:
     """The best entry of the table over f(x ± h v), for each entry of f."""
-    h = jnp.broadcast_to(steps.reshape(-1, *[1] * (ahead.ndim - 1)), ahead.shape)
-    rounding = jnp.finfo(ahead.dtype).eps * (jnp.abs(ahead) + jnp.abs(behind)) / (2 * h)
+    dtype, shape = ahead.dtype, ahead.shape
+    h = jnp.broadcast_to(steps.astype(dtype).reshape(-1, *[1] * (ahead.ndim - 1)), shape)
     plain = (ahead - behind) / (2 * h)
+    sizes = (jnp.abs(ahead) + jnp.abs(behind)) / 2 + width.astype(dtype) * jnp.abs(plain)
+    rounding = jnp.finfo(dtype).eps * sizes / h
     leeway = 4 * (jnp.abs(plain[-1] - plain[-2]) + rounding[-1])
     none = jnp.full_like(plain[:1], jnp.nan)
 
@@ -177,9 +183,10 @@ def _extrapolate(
         return entry, (entry, apart + rounding + astray)
 
     gains = 4.0 ** jnp.arange(1, len(steps) - 1) - 1
-    _, (values, errors) = jax.lax.scan(next_column, plain, gains.astype(plain.dtype))
+    _, (values, errors) = jax.lax.scan(next_column, plain, gains.astype(dtype))
     table = (values, jnp.where(jnp.isfinite(errors), errors, jnp.inf), h + jnp.zeros_like(values))
-    value, error, step = (entries.reshape(-1, *ahead.shape[1:]) for entries in table)
+    flat = (len(gains) * len(steps), *shape[1:])
+    value, error, step = (entries.reshape(flat) for entries in table)
     best = jnp.argmin(error, axis=0, keepdims=True)
     value, error, step = (jnp.take_along_axis(t, best, 0)[0] for t in (value, error, step))
     return Extrapolation(value, error, step)
@@ -309,7 +316,7 @@ def finite_difference_gradient(
     flat, unravel = ravel_pytree(x)
 
     def along_coordinate(i: Shaped[Array, ""]) -> Shaped[Array, ""]:
-        coordinate = unravel(jnp.zeros_like(flat).at[i].set(1))
+        coordinate = unravel(jax.nn.one_hot(i, flat.size, dtype=flat.dtype))
         return METHODS[method](f, x, coordinate, step=step).astype(flat.dtype)
 
     return unravel(jax.lax.map(along_coordinate, jnp.arange(flat.size), batch_size=chunk))

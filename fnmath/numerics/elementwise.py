@@ -190,7 +190,7 @@ def xlog1py(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "...
 
     Source:
         ``scipy.special.xlog1py``; Higham, Accuracy and Stability of Numerical Algorithms (2002),
-        §1.14.1 (why log1p).
+        §1.14.1 (the like loss in exp(x) − 1).
     """
     _checks.floating("xlog1py", x=x, y=y)
     return jnp.where((x == 0) & ~jnp.isnan(y), 0, x * jnp.log1p(y))

@@ -182,8 +182,8 @@ def safe_norm(
         5e+30 [0. 0.]
 
     Source:
-        Higham, Accuracy and Stability of Numerical Algorithms (2002), §27.5 (scaling); Boyd and
-        Vandenberghe, Subgradients (lecture notes of EE364b), §2 (norms at 0).
+        Higham, Accuracy and Stability of Numerical Algorithms (2002), chapter 27 (scaling against
+        overflow); Rockafellar, Convex Analysis (1970), §23 (the subgradients of a norm at 0).
     """
     _checks.floating("safe_norm", x=x)
     axes = _checks.axes("safe_norm", axis, x)

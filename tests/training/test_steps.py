@@ -43,6 +43,11 @@ MISTAKES = [
         "train_state_init: key is a int; wanted a random key; did you mean jax.random.key(0)?",
     ),
     Mistake(
+        train_state_init, (jax.random.key(0, impl="rbg"), jnp.zeros(3), SGD), {}, TypeError,
+        "train_state_init: key is of the kind rbg; wanted threefry2x32, JAX's default kind; "
+        "did you mean jax.random.key(0, impl='threefry2x32')?",
+    ),
+    Mistake(
         train_state_init, (KEY, {"w": jnp.zeros(3, int)}, SGD), {}, TypeError,
         "train_state_init: params['w'] has dtype int32; wanted a floating or complex dtype; "
         "did you mean params['w'].astype(jnp.float32)?",
