@@ -112,10 +112,10 @@ def richardson_extrapolation(
         max |Tᵢⱼ − T| + (ε / hᵢ) (|f(x + hᵢv)| / 2 + |f(x − hᵢv)| / 2 + |D(hᵢ)| / reach)
 
     where T runs over the two entries that Tᵢⱼ was made from (so far Ridders' estimate) and the two
-    of the next finer step, Tᵢ₊₁,ⱼ₋₁ and Tᵢ₊₁,ⱼ, since among many entries of a function with kinks some
-    two agree by chance. The second term, the rounding of f and of x ± hᵢv, keeps differences that
-    agree because nothing is left of either from passing for exact. And an entry further from the
-    finest difference than that one can be wrong pays for the distance: an f that repeats itself
+    of the next finer step, Tᵢ₊₁,ⱼ₋₁ and Tᵢ₊₁,ⱼ, since among many entries of a function with kinks
+    some two agree by chance. The second term, the rounding of f and of x ± hᵢv, keeps differences
+    that agree because nothing is left of either from passing for exact. And an entry further from
+    the finest difference than that one can be wrong pays for the distance: an f that repeats itself
     within every larger step does not deceive it. Steps that leave the domain of f, where it is not
     finite, drop out.
 

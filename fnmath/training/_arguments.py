@@ -42,7 +42,8 @@ def evaluate_objective(
     """The objective's losses and metrics, checked to be one number per example."""
     result = objective(params, batch, key)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-        problem = f"the objective returned a {type(result).__name__}; wanted (losses, metrics)"
+        came = "an array" if isinstance(result, jax.Array) else f"a {type(result).__name__}"
+        problem = f"the objective returned {came}; wanted (losses, metrics)"
         _checks.fail(name, problem, "return losses, {}", error=TypeError)
     losses, metrics = result
     if "loss" in metrics:

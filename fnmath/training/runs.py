@@ -148,6 +148,7 @@ def fit(
             is larger than the data, or the state is known to stand in the middle of an epoch.
 
     Example:
+        >>> from fnmath.training import train_state_init
         >>> def objective(w, batch, key):
         ...     x, y = batch
         ...     return (x * w - y) ** 2, {}
@@ -155,10 +156,10 @@ def fit(
         >>> sgd = optax.sgd(0.2)
         >>> state = train_state_init(jax.random.key(0), jnp.array(0.0), sgd)
         >>> state, history = fit(
-        ...     state, (x, 3 * x), objective=objective, optimizer=sgd, epochs=8, batch_size=5
+        ...     state, (x, 3 * x), objective=objective, optimizer=sgd, epochs=12, batch_size=5
         ... )
         >>> print(f"{state.params:.3f}", state.step, history.train["loss"].shape)
-        3.000 56 (8, 7)
+        3.000 84 (12, 7)
 
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
@@ -226,6 +227,7 @@ def fit_with_progress(
         ValueError: As ``fit``, but for the state in the middle of an epoch.
 
     Example:
+        >>> from fnmath.training import train_state_init
         >>> def objective(w, batch, key):
         ...     x, y = batch
         ...     return (x * w - y) ** 2, {}

@@ -12,6 +12,7 @@ TEXT = (ROOT / "README.md").read_text()
 BASH = re.findall(r"```bash\n(.*?)```", TEXT, re.S)
 
 
+@pytest.mark.usefixtures("annotations_unproved")
 def test_code_runs():
     """All examples of the README, typed in one session from top to bottom."""
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

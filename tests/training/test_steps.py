@@ -80,7 +80,7 @@ MISTAKES = [
     ),
     Mistake(
         train_step, (STATE, (x, y)), LINE | {"objective": bare}, TypeError,
-        "train_step: the objective returned a DynamicJaxprTracer; wanted (losses, metrics); "
+        "train_step: the objective returned an array; wanted (losses, metrics); "
         "did you mean return losses, {}?",
     ),
     Mistake(
