@@ -140,15 +140,15 @@ def check_gradient(
 
     for each floating-point array in the arguments, and several directions v in it. An array of at
     most ``directions`` numbers is moved along each of its coordinates; a larger one along random
-    directions of length 1, in which an error in any one coordinate shows with probability 1, at
-    1/√n of its size. A row passes when both modes are within
+    directions of length 1, in which an error in a single coordinate shows at about 1/√n of its
+    size. A row passes when both modes are within
     tolerance · max(|exact|, |numeric|) + 4 · (estimated numeric error) of the numeric value.
 
     A wrong gradient does not raise; it makes ``report.ok`` false. A kink in the direction v, where
     the slopes to the left and right differ, passes if the exact value lies between the two: JAX's
     relu′(0) = 0 does. A row whose numeric error exceeds a tenth of the derivative, and is not
-    negligible beside the largest derivative of the report, confirms nothing and does not pass: such
-    are those of a ReLU network in float32, whose kinks lie closer than the steps.
+    negligible beside the largest derivative of the report, confirms nothing and does not pass: some
+    rows of a ReLU network in float32, whose kinks lie closer than the steps, are such.
 
     It runs outside of ``jit``, in the dtypes that it is given: in float64 it sees relative errors
     of 10⁻⁸, in float32 of 10⁻³.
