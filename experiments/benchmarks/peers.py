@@ -160,6 +160,29 @@ def hand_written_peer(case: Case, *, donate: bool) -> Peer:
     return Peer(state, jitted, lambda state: [state[0][name] for name in "WbVc"], case.batches)
 
 
+def hand_written_same_state_peer(case: Case) -> Peer:
+    """By hand, but carrying what fnmath's state carries: named layers, a step number and a key.
+
+    What it costs beyond the baseline is the price of that state; what fnmath costs beyond it is the
+    price of fnmath's code.
+    """
+    optimizer = optax.adam(LEARNING_RATE)
+
+    def loss(params: tuple[DenseParams, ...], x: jax.Array, labels: jax.Array) -> jax.Array:
+        (W, b), (V, c) = params
+        logits = jax.nn.relu(x @ W + b) @ V + c
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: TrainState, batch: tuple) -> tuple[TrainState, jax.Array]:
+        value, gradient = jax.value_and_grad(loss)(state.params, *batch)
+        updates, opt_state = optimizer.update(gradient, state.opt_state)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state, state.step + 1, state.key), value
+
+    return Peer(fnmath_state(case, optimizer), step, fnmath_weights, case.batches)
+
+
 def nnx_peer(case: Case, *, split: bool) -> Peer:
     from flax import nnx
 
@@ -272,6 +295,7 @@ def torch_peer(case: Case, *, threads: int) -> Peer:
 MAKERS: Mapping[str, Callable[[Case], Peer]] = {
     BASELINE: partial(hand_written_peer, donate=True),
     "hand-written JAX, not donated": partial(hand_written_peer, donate=False),
+    "hand-written JAX, fnmath's state": hand_written_same_state_peer,
     "fnmath": fnmath_peer,
     "fnmath, batch gathered in the step": fnmath_gathering_peer,
     "fnmath, whole epoch by fit": fnmath_fit_peer,
