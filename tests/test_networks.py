@@ -55,6 +55,7 @@ class TestMlp:
         expected = h @ np.asarray(params[-1].kernel) + np.asarray(params[-1].bias)
         np.testing.assert_allclose(mlp(params, x), expected, rtol=1e-13)
 
+    @pytest.mark.slow
     def test_gradient(self):
         """The recurrence of the docstring, from the last layer to the first."""
         params = mlp_init(KEY, (4, 6, 5, 3), dtype=jnp.float64)

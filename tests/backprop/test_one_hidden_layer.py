@@ -202,6 +202,7 @@ def test_intermediate_cotangents_equal_jax_grad():
     chex.assert_trees_all_close(ours, expected, rtol=1e-11, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_transforms():
     params, x, labels = example(jnp.float32)
 
@@ -212,6 +213,7 @@ def test_transforms():
     assert_transforms(both, params, x, labels, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_dtype_is_kept():
     params, x, labels = example(jnp.bfloat16)
     forward = backprop.one_hidden_layer_forward(params, x, labels)

@@ -10,6 +10,8 @@ import pytest
 from fnmath.calculus import check_gradient
 from tests.helpers import Mistake
 
+pytestmark = pytest.mark.slow
+
 key = jax.random.key(0)
 x = jnp.array([0.5, -1.0, 2.0])
 

@@ -14,6 +14,8 @@ from fnmath.calculus import (
 )
 from tests.helpers import Mistake, assert_gradient, assert_transforms
 
+pytestmark = pytest.mark.slow
+
 x = jnp.array([0.5, -1.0, 2.0])
 v = jnp.array([1.0, 0.5, -0.25])
 TREE = {"a": x, "b": (jnp.array(0.7), jnp.ones((2, 2)))}

@@ -178,6 +178,7 @@ class TestFiveSteps:
         assert str(coloured.spans[0].style) == "rgb(255,255,255) on rgb(255,255,255)"
 
 
+@pytest.mark.slow
 class TestSaved:
     def test_print(self, printed_and_saved):
         printed, folder = printed_and_saved

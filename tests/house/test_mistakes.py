@@ -49,8 +49,9 @@ def test_raises_under_jit(mistake):
     assert str(raised.value) == mistake.message
 
 
-@pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
+RAISING = [f for f in public_functions() if "Raises:" in (inspect.getdoc(f) or "")]
+
+
+@pytest.mark.parametrize("function", RAISING, ids=lambda f: f.__name__)
 def test_every_documented_error_has_a_row(function):
-    if "Raises:" not in (inspect.getdoc(function) or ""):
-        pytest.skip("documents no error")
     assert any(inspect.unwrap(m.function) is inspect.unwrap(function) for m in MISTAKES)

@@ -84,6 +84,7 @@ class TestDense:
         np.testing.assert_allclose(mixed, 0.3 * dense(params, x) + 0.7 * dense(params, y))
 
     @pytest.mark.usefixtures("x64")
+    @pytest.mark.slow
     def test_gradient(self):
         params, x = random_layer()
         weight = jnp.sin(jnp.arange(12.0)).reshape(4, 3)  # the cotangent Ȳ

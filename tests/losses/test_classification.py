@@ -385,6 +385,7 @@ class TestSoftmaxCrossEntropy:
         assert_gradient(lambda pair: of_probabilities(*pair), gradient, (z, t))
 
     @pytest.mark.usefixtures("x64")
+    @pytest.mark.slow
     def test_second_derivative_across_its_arguments(self):
         """The entropy of softmax(z), where both arguments move: ∂H/∂zⱼ = −pⱼ (log pⱼ + H)."""
 

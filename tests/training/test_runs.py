@@ -104,6 +104,7 @@ class TestFit:
         assert_same_bits(f(start(), data), (state, history))
         assert (f(start(seed=1), data)[1].train["loss"] != history.train["loss"]).any()
 
+    @pytest.mark.slow
     def test_one_run_is_two_runs_in_sequence(self, whole_run):
         data, expected, _ = whole_run
         f = partial(fit, objective=objective, optimizer=ADAM, batch_size=10)
@@ -111,6 +112,7 @@ class TestFit:
         state, _ = jax.jit(partial(f, epochs=2))(halfway, data)
         assert_same_bits(state, expected)
 
+    @pytest.mark.slow
     def test_vmap_over_keys(self, whole_run):
         data, expected, history = whole_run
         keys = jnp.stack([jax.random.key(0), jax.random.key(1)])
@@ -123,6 +125,7 @@ class TestFit:
         for a, b in zip(jax.tree.leaves(row), jax.tree.leaves(expected.params), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
+    @pytest.mark.slow
     def test_vmap_over_learning_rates(self):
         data = classes()
 
@@ -166,6 +169,7 @@ class TestFitWithProgress:
         assert_same_bits(chunked, history)
 
     @pytest.mark.parametrize("steps", [0, 4, 11, 18, 21])
+    @pytest.mark.slow
     def test_resumes_to_the_bit_from_a_saved_state(self, whole_run, steps, tmp_path):
         """Also in the middle of an epoch, and before its short last batch."""
         data, expected, history = whole_run

@@ -128,6 +128,7 @@ class TestTrainStep:
         np.testing.assert_allclose(metrics["loss"], jnp.mean((0.3 * x - y) ** 2))
         assert new.step == 1
 
+    @pytest.mark.slow
     def test_reference_adam_written_with_optax(self):
         data, params, adam = classes(), classifier(), optax.adamw(1e-2)
         quiet = lambda params, batch, key: objective(params, batch, None)  # noqa: E731
