@@ -101,8 +101,8 @@ class Config:
             raise ValueError(f"validation is {self.validation}; wanted a share in [0, 1)")
         if not self.test and not self.validation:
             raise ValueError("--no-test judges by held-out images; wanted a validation above 0")
-        if isinstance(self.seed, int) and not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; wanted an integer in [0, 2³²)")
+        if isinstance(self.seed, int) and not 0 <= self.seed <= 2**31 - self.seeds:
+            raise ValueError(f"seed is {self.seed}; wanted an integer from 0 to 2³¹ − seeds")
 
 
 class Results(NamedTuple):

@@ -127,8 +127,9 @@ def number(
     The ends belong to the interval where ``closed`` says so (``"["``, ``"]"`` or ``"[]"``). A real
     array passes: its values, unknown while tracing, are the function's own to judge.
     """
-    if isinstance(x, jax.Array | np.ndarray | np.generic):
-        return floating(function, **{argument: x}) if jnp.ndim(x) else None
+    if isinstance(x, jax.Array) or (isinstance(x, np.ndarray) and x.ndim):
+        return floating(function, **{argument: x})
+    x = x.item() if isinstance(x, np.ndarray | np.generic) else x
     if isinstance(x, bool) or not isinstance(x, int | float):
         problem = f"{argument} is {x!r} ({type(x).__name__}); wanted a number"
         fail(function, problem, error=TypeError)
@@ -139,6 +140,21 @@ def number(
         interval = f"{opening}{above:g}, {below:g}{closing}"
         fail(function, f"{argument} is {x!r}; wanted a number in {interval}")
     return None
+
+
+def boolean(function: str, argument: str, x: Any) -> None:
+    """Raise ``TypeError`` unless ``x`` is True or False."""
+    if not isinstance(x, bool | np.bool_):
+        problem = f"{argument} is {x!r} ({type(x).__name__}); wanted True or False"
+        fail(function, problem, error=TypeError)
+
+
+def broadcasts_to(function: str, argument: str, x: Any, name: str, y: Any) -> None:
+    """Raise unless ``x`` broadcasts to the shape of ``y``, which it must not widen."""
+    shape, wanted = jnp.shape(x), jnp.shape(y)
+    aligned = zip(shape[::-1], wanted[::-1], strict=False)
+    if len(shape) > len(wanted) or any(a not in (1, b) for a, b in aligned):
+        fail(function, f"{argument} {shape} must broadcast to {name} {wanted}")
 
 
 def option(function: str, argument: str, x: Any, options: Collection[str]) -> None:
@@ -179,11 +195,10 @@ def mask(function: str, argument: str, m: Any, **arrays: Any) -> None:
         problem = f"{argument} has dtype {jnp.result_type(m)}; wanted bool"
         fail(function, problem, f"{argument} != 0", error=TypeError)
     ((name, x),) = arrays.items()
-    shape, wanted = jnp.shape(m), jnp.shape(x)
-    aligned = zip(shape[::-1], wanted[::-1], strict=False)
-    if len(shape) > len(wanted) or any(a not in (1, b) for a, b in aligned):
-        problem = f"{argument} {shape} must broadcast to {name} {wanted}"
-        fail(function, problem, f"{argument}[..., None]" if shape == wanted[:-1] else "")
+    if jnp.shape(m) and jnp.shape(m) == jnp.shape(x)[:-1] and jnp.shape(m)[-1] != jnp.shape(x)[-1]:
+        problem = f"{argument} {jnp.shape(m)} must broadcast to {name} {jnp.shape(x)}"
+        fail(function, problem, f"{argument}[..., None]")
+    broadcasts_to(function, argument, m, name, x)
 
 
 def function(caller: str, argument: str, f: Any) -> None:

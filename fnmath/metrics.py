@@ -135,7 +135,8 @@ def confusion_matrix(
          [0 1]]
 
     Source:
-        Manning, Raghavan and Schütze, Introduction to Information Retrieval (2008), §14.3.
+        Manning, Raghavan and Schütze, Introduction to Information Retrieval (2008),
+        chapter 14.
     """
     name = "confusion_matrix"
     _checks.integer(name, predictions=predictions, labels=labels)
@@ -155,8 +156,9 @@ def _per_class(function: str, confusion: Array) -> tuple[Array, Array, Array]:
     rows, columns = jnp.shape(confusion)[-2:]
     if rows != columns:
         _checks.fail(function, f"confusion has shape {jnp.shape(confusion)}; wanted it square")
-    right = jnp.diagonal(confusion, axis1=-2, axis2=-1)
-    return right, jnp.sum(confusion, -2), jnp.sum(confusion, -1)
+    counts = jnp.asarray(confusion).astype(jnp.float32)  # sums of integers overflow past 2³¹
+    right = jnp.diagonal(counts, axis1=-2, axis2=-1)
+    return right, jnp.sum(counts, -2), jnp.sum(counts, -1)
 
 
 def precision(

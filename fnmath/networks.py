@@ -30,7 +30,9 @@ def mlp_init(
 ) -> tuple[DenseParams, ...]:
     """Random parameters of a multilayer perceptron.
 
-        Wₗ ~ 𝒩(0, 2/nₗ₋₁)  for the hidden layers,    W_L ~ 𝒩(0, 1/n_L₋₁)  for the last
+        Wₗ ~ 𝒩(0, 2/nₗ₋₁)  for the hidden layers,    W_L ~ 𝒩(0, 1/n_L₋₁)  for the last,
+
+    both truncated at two standard deviations, and all biases 0.
 
     A relu passes on half of the second moment of what it is given, so He's variance is twice
     LeCun's; the last layer feeds no relu.
@@ -57,6 +59,9 @@ def mlp_init(
         He, Zhang, Ren and Sun, Delving Deep into Rectifiers (2015), §2.2.
     """
     _checks.key("mlp_init", key)
+    if not isinstance(sizes, tuple | list):
+        problem = f"sizes is a {type(sizes).__name__}; wanted a tuple of integers"
+        _checks.fail("mlp_init", problem, error=TypeError)
     if len(sizes) < 2:
         _checks.fail("mlp_init", f"sizes is {tuple(sizes)}; wanted at least (in_features, outputs)")
     for i, n in enumerate(sizes):
@@ -96,7 +101,8 @@ def mlp(
         The outputs of the last layer.
 
     Raises:
-        TypeError: If the activation is not a function, or an array not of floating point.
+        TypeError: If the activation is not a function, params no tuple of layers, or an array not
+            of floating point.
         ValueError: If there is no layer, or a layer does not fit what it is given.
 
     Example:
@@ -108,6 +114,10 @@ def mlp(
         Rumelhart, Hinton and Williams, Learning representations by back-propagating errors (1986).
     """
     _checks.function("mlp", "activation", activation)
+    if isinstance(params, DenseParams) or not isinstance(params, tuple | list):
+        problem = f"params is a {type(params).__name__}; wanted a tuple of DenseParams"
+        cure = "(params,)" if isinstance(params, DenseParams) else ""
+        _checks.fail("mlp", problem, cure, error=TypeError)
     if not params:
         _checks.fail("mlp", "params is empty; wanted one DenseParams per layer")
     *hidden, last = params

@@ -32,6 +32,14 @@ MISTAKES = [
         mlp_init, (7, (3, 2)), {}, TypeError,
         "mlp_init: key is a int; wanted a random key; did you mean jax.random.key(7)?",
     ),
+    Mistake(
+        mlp_init, (KEY, 3), {}, TypeError,
+        "mlp_init: sizes is a int; wanted a tuple of integers",
+    ),
+    Mistake(
+        mlp, (PARAMS[0], x), {}, TypeError,
+        "mlp: params is a DenseParams; wanted a tuple of DenseParams; did you mean (params,)?",
+    ),
     Mistake(mlp, ((), x), {}, ValueError, "mlp: params is empty; wanted one DenseParams per layer"),
     Mistake(
         mlp, (PARAMS, x), {"activation": "relu"}, TypeError,

@@ -289,5 +289,6 @@ def gelu(x: Float[Array, "..."], approximate: bool = True) -> Float[Array, "..."
         Hendrycks and Gimpel, Gaussian error linear units (2016), §2.
     """
     _checks.floating("gelu", x=x)
+    _checks.boolean("gelu", "approximate", approximate)
     f = _gelu_tanh if approximate else _gelu_erf
     return f(_wide(x)).astype(jnp.result_type(x))

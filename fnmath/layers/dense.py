@@ -37,7 +37,7 @@ def dense_init(
 ) -> DenseParams:
     """Random parameters of a dense layer.
 
-        Wᵢⱼ ~ 𝒩(0, 1/m),    b = 0        (LeCun's initialiser, unless another is given)
+        Wᵢⱼ ~ 𝒩(0, 1/m), truncated,    b = 0        (LeCun's initialiser, unless another is given)
 
     With inputs of variance 1, each of the n outputs, a sum of m independent products, then has
     variance m · 1/m = 1.
@@ -92,7 +92,7 @@ def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*b
         The outputs, of the same batch shape.
 
     Raises:
-        TypeError: If an array does not hold floating-point numbers.
+        TypeError: If params is not a pair, or an array does not hold floating-point numbers.
         ValueError: If the features of x are not the rows of the kernel, or the bias does not fit.
 
     Example:
@@ -103,6 +103,9 @@ def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*b
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §6.1 and §6.5.
     """
+    if not (isinstance(params, tuple) and len(params) == 2):
+        problem = f"params is a {type(params).__name__}; wanted DenseParams(kernel, bias)"
+        _checks.fail("dense", problem, error=TypeError)
     kernel, bias = params
     _checks.floating("dense", x=x, kernel=kernel, bias=bias)
     _checks.rank("dense", "x", x, "in")

@@ -214,6 +214,7 @@ def softmax_cross_entropy(
     """
     name = "softmax_cross_entropy"
     _checks.floating(name, logits=logits)
+    _checks.array(name, "labels", labels)
     if jnp.issubdtype(jnp.result_type(labels), jnp.integer) and jnp.ndim(labels) < jnp.ndim(logits):
         cure = "softmax_cross_entropy_with_integer_labels"
         _checks.fail(name, "labels are integers; wanted a probability for each class", cure)

@@ -5,6 +5,7 @@ Notation: y is a prediction, t its target, r = y − t their difference (the res
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -119,8 +120,20 @@ def absolute_error(
     return _distance(predictions - targets)
 
 
+def _huber_slope(r: jax.Array, delta: jax.Array) -> jax.Array:
+    return jnp.where(delta > 0, jnp.clip(r, -delta, delta), jnp.nan)
+
+
+@with_derivatives(_huber_slope, lambda r, delta: jnp.maximum(jnp.abs(r) - delta, 0))
+def _huber(r: jax.Array, delta: jax.Array) -> jax.Array:
+    capped = jnp.minimum(jnp.abs(r), delta)
+    return jnp.where(delta > 0, capped * (jnp.abs(r) - 0.5 * capped), jnp.nan)
+
+
 def huber_loss(
-    predictions: Float[Array, "*batch"], targets: Float[Array, "*batch"], delta: float = 1.0
+    predictions: Float[Array, "*batch"],
+    targets: Float[Array, "*batch"],
+    delta: float | Float[Array, "..."] = 1.0,
 ) -> Float[Array, "*batch"]:
     """Huber's loss: squared error near the target, absolute error far from it.
 
@@ -131,19 +144,20 @@ def huber_loss(
     branch overflows where the other is taken.
 
     Gradient:
-        ∂ℓ/∂y = clip(r, −δ, δ) = −∂ℓ/∂t
+        ∂ℓ/∂y = clip(r, −δ, δ) = −∂ℓ/∂t,    ∂ℓ/∂δ = max(|r| − δ, 0)
 
     Args:
         predictions: The predictions y.
         targets: The targets t, of the same shape.
-        delta: The residual δ > 0 at which the parabola becomes a line, in the units of y.
+        delta: The residual δ > 0 at which the parabola becomes a line, in the units of y; an array
+            may hold one per entry, and gives nan where it is not above 0.
 
     Returns:
         One loss per entry, in the square of the units of y.
 
     Raises:
         TypeError: If an argument is not a floating-point array.
-        ValueError: If the shapes differ, or δ ≤ 0.
+        ValueError: If the shapes differ, δ is a number and not above 0, or does not broadcast to y.
 
     Example:
         >>> print(huber_loss(jnp.array([0.5, 3.0]), jnp.zeros(2)))
@@ -155,6 +169,6 @@ def huber_loss(
     _checks.floating("huber_loss", predictions=predictions, targets=targets)
     _checks.same_shape("huber_loss", predictions=predictions, targets=targets)
     _checks.number("huber_loss", "delta", delta, above=0)
-    distance = jnp.abs(predictions - targets)
-    capped = jnp.minimum(distance, delta)
-    return capped * (distance - 0.5 * capped)
+    _checks.broadcasts_to("huber_loss", "delta", delta, "predictions", predictions)
+    r = predictions - targets
+    return _huber(r, jnp.asarray(delta, jnp.result_type(r)))

@@ -53,6 +53,7 @@ def logsumexp(
         (2021), §4 (the shift by the leader, and log1p of the others).
     """
     _checks.floating("logsumexp", x=x)
+    _checks.boolean("logsumexp", "keepdims", keepdims)
     axes = _checks.axes("logsumexp", axis, x)
     if where is not None:
         _checks.mask("logsumexp", "where", where, x=x)
@@ -102,6 +103,7 @@ def logmeanexp(
         (2016), §3 (where it bounds a log-likelihood).
     """
     _checks.floating("logmeanexp", x=x)
+    _checks.boolean("logmeanexp", "keepdims", keepdims)
     axes = _checks.axes("logmeanexp", axis, x)
     x = jnp.asarray(x)
     entries = jnp.ones_like(x, bool)
@@ -186,6 +188,7 @@ def safe_norm(
         overflow); Rockafellar, Convex Analysis (1970), §23 (the subgradients of a norm at 0).
     """
     _checks.floating("safe_norm", x=x)
+    _checks.boolean("safe_norm", "keepdims", keepdims)
     axes = _checks.axes("safe_norm", axis, x)
     norm = _norm(jnp.asarray(x), axes)
     return norm if keepdims else jnp.squeeze(norm, axes)

@@ -12,9 +12,9 @@ What varies from run to run is said in one function, the objective:
 fresh for each step, and None in evaluation: no key, no noise.
 
 Everything random follows from the key of the state and the number of the step, so a run is decided
-by (state, data) alone: the same numbers from ``fit``, from ``fit_with_progress`` in chunks of any
-size, from single calls of ``train_step`` over ``batch_indices``, and from a state that was saved
-and loaded in between.
+by (state, data) alone. On the CPU it has the same bits (``fit_with_progress`` names an exception)
+from ``fit``, from ``fit_with_progress`` in chunks of any size, from single calls of ``train_step``
+over ``epoch_order``, and from a state that was saved and loaded in between.
 
     train_state_init, train_step, train_steps, epoch_order     one step, and the order of the data
     evaluate                                                   the means over a data set

@@ -40,6 +40,7 @@ def evaluate_objective(
     examples: int,
 ) -> tuple[jax.Array, Metrics]:
     """The objective's losses and metrics, checked to be one number per example."""
+    _checks.function(name, "objective", objective)
     result = objective(params, batch, key)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
         came = "an array" if isinstance(result, jax.Array) else f"a {type(result).__name__}"
@@ -49,6 +50,9 @@ def evaluate_objective(
     if "loss" in metrics:
         _checks.fail(name, "the objective's metrics hold 'loss'; wanted another name for it")
     _checks.floating(name, **{"the objective's losses": losses})
+    for value, values in metrics.items():
+        if jnp.issubdtype(jnp.result_type(values), jnp.complexfloating):
+            _checks.fail(name, f"the objective's {value} are complex; wanted real numbers")
     for value, values in {"losses": losses, **metrics}.items():
         if jnp.shape(values) != (examples,):
             problem = (
@@ -61,6 +65,9 @@ def evaluate_objective(
 
 def check_optimizer(name: str, optimizer: Any) -> None:
     """Raise unless this is an optax optimiser."""
+    if isinstance(optimizer, optax.MultiSteps):
+        problem = "optimizer is a MultiSteps, which wraps an optax optimiser"
+        _checks.fail(name, problem, "its .gradient_transformation()", error=TypeError)
     if not isinstance(optimizer, optax.GradientTransformation):
         problem = f"optimizer is a {type(optimizer).__name__}; wanted an optax optimiser"
         cure = "optax.adam(1e-3)" if isinstance(optimizer, str) else ""

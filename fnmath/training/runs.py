@@ -50,7 +50,8 @@ class NonFiniteLossError(FloatingPointError):
     Attributes:
         step: The number of the step.
         loss: The loss it had.
-        state: The state before that step, whose parameters are the last good ones.
+        state: The state before that step. Where it was the gradient of the step before that was
+            not finite, and not yet its loss, these parameters are not finite either.
     """
 
     def __init__(self, step: int, loss: float, state: TrainState) -> None:
@@ -198,9 +199,14 @@ def fit_with_progress(
     callback: Callable[[Progress], None] | None = None,
     steps_per_chunk: int = 64,
 ) -> tuple[TrainState, History]:
-    """The same run as ``fit``, bit for bit, in compiled chunks with a word between them.
+    """The same run as ``fit``, in compiled chunks with a word between them.
 
         fit(state) = chunk ∘ … ∘ chunk (state)
+
+    On the CPU the numbers are those of ``fit`` bit for bit. (One exception is known: chunks of a
+    single step, which XLA unrolls, with an optimiser that takes a norm over several small arrays,
+    as ``optax.clip_by_global_norm`` does; the last bit may then differ.) Under ``vmap``, and on
+    accelerators, they are the same to rounding.
 
     This is a caller: it compiles, and looks at the losses that come back. It can resume a state in
     the middle of an epoch; the epoch that it stands in then counts as the first of ``epochs``, and

@@ -51,7 +51,8 @@ def train_state_init(
         optimizer: The optax optimiser, which makes its own state of them.
 
     Returns:
-        The state.
+        The state. It holds copies of the key and the parameters, so that a step to which it is
+        donated takes nothing from the caller.
 
     Raises:
         TypeError: If the key is not a random key of JAX's default kind, a parameter is not an array
@@ -69,20 +70,21 @@ def train_state_init(
     check_optimizer("train_state_init", optimizer)
     for path, leaf in jax.tree.leaves_with_path(params):
         _checks.inexact("train_state_init", **{f"params{jax.tree_util.keystr(path)}": leaf})
+    params = jax.tree.map(lambda a: jnp.array(a, copy=True), params)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), _words(key))
 
 
 def _words(key: jax.Array) -> jax.Array:
     """The words of a key of the default kind, the one that they are read as again."""
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return key
+        return jnp.array(key, copy=True)
     kind, default = (str(jax.random.key_impl(k)) for k in (key, jax.random.key(0)))
     if kind != default:
         problem = f"key is of the kind {kind}; wanted {default}, JAX's default kind"
         _checks.fail(
             "train_state_init", problem, f"jax.random.key(0, impl={default!r})", error=TypeError
         )
-    return jax.random.key_data(key)
+    return jnp.array(jax.random.key_data(key), copy=True)
 
 
 def epoch_order(
@@ -189,9 +191,13 @@ def train_step(
 
     losses, backward, metrics = jax.vjp(per_example, state.params, has_aux=True)
     (gradient,) = backward(jnp.full_like(losses, 1 / examples))
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    measured = {"loss": losses, **metrics}
+    means = {name: _mean(_sum(v), examples, v) for name, v in measured.items()}
+    update = optax.with_extra_args_support(optimizer).update  # some ask for the loss itself
+    updates, opt_state = update(
+        gradient, state.opt_state, state.params, value=means["loss"], grad=gradient
+    )
     params = optax.apply_updates(state.params, updates)
-    means = {name: _sum(v) / examples for name, v in {"loss": losses, **metrics}.items()}
     return TrainState(params, opt_state, state.step + 1, state.key), means
 
 
@@ -202,10 +208,15 @@ def _sum(values: jax.Array) -> jax.Array:
     of one. A product is a kernel of its own. The second column of ones is there because XLA turns a
     product with a single vector back into a sum.
     """
-    if not jnp.issubdtype(values.dtype, jnp.floating):
-        values = values.astype(jnp.float32)
-    ones = jnp.ones((values.size, 2), values.dtype)
-    return jnp.matmul(values[None], ones, precision="highest")[0, 0]
+    wide = jnp.promote_types(values.dtype, jnp.float32)  # 70,000 halves are inf in float16
+    ones = jnp.ones((values.size, 2), wide)
+    return jnp.matmul(values[None].astype(wide), ones, precision="highest")[0, 0]
+
+
+def _mean(total: jax.Array, examples: int, like: jax.Array) -> jax.Array:
+    """The mean of a total, in the dtype of what was summed where that is a floating one."""
+    floating = jnp.issubdtype(like.dtype, jnp.floating)
+    return (total / examples).astype(like.dtype if floating else total.dtype)
 
 
 def train_steps(
@@ -259,9 +270,9 @@ def train_steps(
     return lax.scan(body, state, batches)
 
 
-def _rows(a: jax.Array, indices: jax.Array) -> jax.Array:
-    """The rows of an array; nan, or the least integer, for an index outside of it."""
-    return a.at[indices].get(mode="fill", wrap_negative_indices=False)
+def _rows(a: jax.typing.ArrayLike, indices: jax.Array) -> jax.Array:
+    """The rows of an array; nan, or JAX's fill value, for an index outside of it."""
+    return jnp.asarray(a).at[indices].get(mode="fill", wrap_negative_indices=False)
 
 
 def evaluate(

@@ -15,6 +15,10 @@ x = jnp.ones((4, 3))
 
 MISTAKES = [
     Mistake(
+        dense, (None, x), {}, TypeError,
+        "dense: params is a NoneType; wanted DenseParams(kernel, bias)",
+    ),
+    Mistake(
         dense, (PARAMS, x.astype(int)), {}, TypeError,
         "dense: x has dtype int32; wanted a floating dtype; did you mean x.astype(jnp.float32)?",
     ),

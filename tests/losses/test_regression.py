@@ -149,3 +149,24 @@ class TestHuberLoss:
         y, t = jnp.array([-3.0, -0.3, 1e-8, 0.3, 3.0]), jnp.full(5, 0.1)
         loss = functools.partial(huber_loss, delta=0.5)
         assert_slope(loss, lambda r: jnp.clip(r, -0.5, 0.5), y, t)
+
+
+class TestHuberLossAtItsEdges:
+    def test_gradient_of_an_infinite_residual_is_delta(self):
+        for r, slope in ((jnp.inf, 0.5), (-jnp.inf, -0.5)):
+            assert jax.grad(huber_loss)(jnp.float32(r), jnp.float32(0), 0.5) == slope
+
+    def test_delta_of_an_array(self):
+        """Its gradient is max(|r| − δ, 0); it gives nan where it is not above 0."""
+        r, delta = jnp.array([3.0, 0.1, 3.0]), jnp.array([1.0, 1.0, -1.0])
+        loss = huber_loss(r, jnp.zeros(3), delta)
+        np.testing.assert_allclose(loss[:2], [2.5, 0.005], rtol=1e-6)
+        assert jnp.isnan(loss[2])
+        slope = jax.grad(lambda d: huber_loss(r, jnp.zeros(3), d)[:2].sum())(delta)
+        np.testing.assert_allclose(slope[:2], [2.0, 0.0])
+
+    def test_delta_of_numpy_and_a_wide_one_are_refused(self):
+        with pytest.raises(ValueError, match=r"huber_loss: delta is -1.0; wanted a number in"):
+            huber_loss(jnp.ones(3), jnp.zeros(3), np.float64(-1))
+        with pytest.raises(ValueError, match=r"delta \(3, 1\) must broadcast to predictions"):
+            huber_loss(jnp.ones(3), jnp.zeros(3), jnp.ones((3, 1)))

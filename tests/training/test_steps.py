@@ -88,6 +88,15 @@ MISTAKES = [
         "train_step: the objective's metrics hold 'loss'; wanted another name for it",
     ),
     Mistake(
+        train_step, (STATE, (x, y)), LINE | {"objective": None}, TypeError,
+        "train_step: objective is a NoneType; wanted a function",
+    ),
+    Mistake(
+        train_step, (STATE, (x, y)), LINE | {"optimizer": optax.MultiSteps(SGD, 2)}, TypeError,
+        "train_step: optimizer is a MultiSteps, which wraps an optax optimiser; "
+        "did you mean its .gradient_transformation()?",
+    ),
+    Mistake(
         train_step, (STATE, (x, y)), LINE | {"optimizer": 0.1}, TypeError,
         "train_step: optimizer is a float; wanted an optax optimiser",
     ),
@@ -187,6 +196,37 @@ class TestTrainStep:
 
         # w₁ = 6η and L = (6η − 3)², so dL/dη = 12 (6η − 3).
         np.testing.assert_allclose(jax.grad(loss_after)(0.1), 12 * (0.6 - 3), rtol=1e-5)
+
+    def test_donation_takes_nothing_from_the_caller(self):
+        """The state is donated; the key and the parameters that it was made of stay."""
+        key, params = jax.random.key(9), jnp.zeros(())
+        state = train_state_init(key, params, SGD)
+        jax.jit(partial(train_step, **LINE), donate_argnums=0)(state, (x, y))
+        assert jnp.isfinite(jax.random.normal(key))
+        assert params == 0
+
+    def test_numpy_data(self):
+        data = (np.ones(4, np.float32), np.full(4, 3, np.float32))
+        batches = jnp.arange(4).reshape(2, 2)
+        ours, _ = train_steps(STATE, data, batches, **LINE)
+        assert_same_bits(ours, train_steps(STATE, (x, y), batches, **LINE)[0])
+
+    def test_means_of_many_half_precision_losses(self):
+        """The count 70,000 is inf in float16; the mean is not."""
+        data = jnp.full(70_000, 0.5, jnp.float16)
+        halves = lambda w, batch, key: (batch * w, {})  # noqa: E731
+        one = jnp.ones((), jnp.float16)
+        assert evaluate(one, data, objective=halves)["loss"] == 0.5
+        state = train_state_init(KEY, one, SGD)
+        _, metrics = train_step(state, data, objective=halves, optimizer=SGD)
+        assert metrics["loss"] == 0.5
+        assert metrics["loss"].dtype == jnp.float16
+
+    def test_an_optimizer_that_asks_for_the_loss(self):
+        plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1))
+        state = train_state_init(KEY, jnp.array(0.0), plateau)
+        state, _ = train_step(state, (x, y), objective=line, optimizer=plateau)
+        assert state.params != 0
 
 
 class TestEpochOrder:
