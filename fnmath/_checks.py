@@ -157,6 +157,15 @@ def broadcasts_to(function: str, argument: str, x: Any, name: str, y: Any) -> No
         fail(function, f"{argument} {shape} must broadcast to {name} {wanted}")
 
 
+def broadcastable(function: str, **arrays: Any) -> None:
+    """Raise unless the shapes of the arrays broadcast with each other."""
+    try:
+        np.broadcast_shapes(*(jnp.shape(x) for x in arrays.values()))
+    except ValueError:
+        came = " and ".join(f"{name} {jnp.shape(x)}" for name, x in arrays.items())
+        fail(function, f"{came} must have shapes that broadcast")
+
+
 def option(function: str, argument: str, x: Any, options: Collection[str]) -> None:
     """Raise unless ``x`` is one of the named options."""
     if not isinstance(x, str) or x not in options:

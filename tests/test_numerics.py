@@ -38,6 +38,27 @@ def integers(f, *others):
 
 MISTAKES = [
     Mistake(
+        xlogy,
+        (jnp.ones(3), jnp.ones(2)),
+        {},
+        ValueError,
+        "xlogy: x (3,) and y (2,) must have shapes that broadcast",
+    ),
+    Mistake(
+        xlog1py,
+        (jnp.ones(3), jnp.ones(2)),
+        {},
+        ValueError,
+        "xlog1py: x (3,) and y (2,) must have shapes that broadcast",
+    ),
+    Mistake(
+        safe_divide,
+        (jnp.ones(3), jnp.ones(2)),
+        {},
+        ValueError,
+        "safe_divide: x (3,) and y (2,) must have shapes that broadcast",
+    ),
+    Mistake(
         with_derivatives,
         (3.0,),
         {},

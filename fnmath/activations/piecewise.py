@@ -98,6 +98,7 @@ def leaky_relu(
     """
     _checks.floating("leaky_relu", x=x)
     _checks.number("leaky_relu", "negative_slope", negative_slope)
+    _checks.broadcasts_to("leaky_relu", "negative_slope", negative_slope, "x", x)
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
@@ -136,4 +137,5 @@ def elu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Flo
     """
     _checks.floating("elu", x=x)
     _checks.number("elu", "alpha", alpha, above=0, closed="[")
+    _checks.broadcasts_to("elu", "alpha", alpha, "x", x)
     return jnp.where(x > 0, x, alpha * _expm1(jnp.where(x > 0, 0, x)))

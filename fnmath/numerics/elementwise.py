@@ -51,6 +51,7 @@ def safe_divide(
 
     Raises:
         TypeError: If x or y is not a floating-point array.
+        ValueError: If the shapes do not broadcast.
 
     Example:
         >>> print(safe_divide(jnp.array([1.0, 0.0]), jnp.array([2.0, 0.0])))
@@ -60,6 +61,7 @@ def safe_divide(
         The documentation of ``jax.numpy.where`` (the double ``where``).
     """
     _checks.floating("safe_divide", x=x, y=y)
+    _checks.broadcastable("safe_divide", x=x, y=y)
     return jnp.where(y == 0, otherwise, _divide(x, y))
 
 
@@ -151,6 +153,7 @@ def xlogy(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]
 
     Raises:
         TypeError: If x or y is not a floating-point array.
+        ValueError: If the shapes do not broadcast.
 
     Example:
         >>> p = jnp.array([0.0, 0.5, 0.5])
@@ -162,6 +165,7 @@ def xlogy(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]
         convention 0 log 0 = 0).
     """
     _checks.floating("xlogy", x=x, y=y)
+    _checks.broadcastable("xlogy", x=x, y=y)
     return jnp.where((x == 0) & ~jnp.isnan(y), 0, x * jnp.log(y))
 
 
@@ -183,6 +187,7 @@ def xlog1py(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "...
 
     Raises:
         TypeError: If x or y is not a floating-point array.
+        ValueError: If the shapes do not broadcast.
 
     Example:
         >>> print(xlog1py(jnp.array([0.0, 2.0]), jnp.array([-1.0, 1e-10])))
@@ -193,6 +198,7 @@ def xlog1py(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "...
         §1.14.1 (the like loss in exp(x) − 1).
     """
     _checks.floating("xlog1py", x=x, y=y)
+    _checks.broadcastable("xlog1py", x=x, y=y)
     return jnp.where((x == 0) & ~jnp.isnan(y), 0, x * jnp.log1p(y))
 
 
