@@ -12,6 +12,7 @@ argument, what came, what was wanted and, where there is a likely one, the cure:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
@@ -32,9 +33,13 @@ def fail(
 
 
 def array(function: str, argument: str, x: Any) -> None:
-    """Raise unless ``x`` is an array or a number: lists, tuples and None are not."""
-    if isinstance(x, jax.Array | np.ndarray | np.generic | float | int | complex):
+    """Raise unless ``x`` is an array of numbers or a number: lists, text and None are not."""
+    if isinstance(x, jax.Array | float | int | complex):
         return
+    if isinstance(x, np.ndarray | np.generic):
+        if jnp.issubdtype(x.dtype, np.number) or x.dtype == np.bool_:
+            return
+        fail(function, f"{argument} has dtype {x.dtype}; wanted numbers", error=TypeError)
     cure = f"jnp.asarray({argument})" if isinstance(x, list | tuple) else ""
     fail(function, f"{argument} is a {type(x).__name__}; wanted an array", cure, error=TypeError)
 
@@ -56,6 +61,15 @@ def floating(function: str, **arrays: Any) -> None:
 def integer(function: str, **arrays: Any) -> None:
     """Raise ``TypeError`` unless every array holds integers."""
     _dtype(function, jnp.integer, "an integer dtype", "jnp.int32", arrays)
+
+
+def real(function: str, **arrays: Any) -> None:
+    """Raise ``TypeError`` unless every array or number is a real one, of integers or not."""
+    for argument, x in arrays.items():
+        array(function, argument, x)
+        kind = jnp.result_type(x)
+        if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+            fail(function, f"{argument} has dtype {kind}; wanted real numbers", error=TypeError)
 
 
 def inexact(function: str, **arrays: Any) -> None:
@@ -113,6 +127,15 @@ def size(function: str, *, minimum: int = 1, **sizes: Any) -> None:
             fail(function, f"{argument} is {n}; wanted an integer of at least {minimum}")
 
 
+def count(function: str, argument: str, n: Any) -> None:
+    """Raise unless ``n`` is a Python integer of at least 0, or an array that is one integer."""
+    if isinstance(n, jax.Array | np.ndarray):
+        integer(function, **{argument: n})
+        rank(function, argument, n, "", exact=True)
+    else:
+        size(function, minimum=0, **{argument: n})
+
+
 def number(
     function: str,
     argument: str,
@@ -140,6 +163,23 @@ def number(
         interval = f"{opening}{above:g}, {below:g}{closing}"
         fail(function, f"{argument} is {x!r}; wanted a number in {interval}")
     return None
+
+
+def scalar(
+    function: str, argument: str, x: Any, *, above: float = -np.inf, closed: str = ""
+) -> None:
+    """Raise unless ``x`` is one number: as ``number``, and no array with axes."""
+    number(function, argument, x, above=above, closed=closed)
+    if jnp.shape(x):
+        fail(function, f"{argument} has shape {jnp.shape(x)}; wanted one number")
+
+
+def dtype(function: str, argument: str, x: Any, kind: type, noun: str) -> None:
+    """Raise ``TypeError`` unless ``x`` names a dtype of that kind, such as ``jnp.floating``."""
+    known = isinstance(x, type | np.dtype) or (isinstance(x, str) and x in jnp.__dict__)
+    if not known or not jnp.issubdtype(jnp.dtype(x), kind):
+        came = jnp.dtype(x) if known else repr(x)
+        fail(function, f"{argument} is {came}; wanted {noun}", "jnp.float32", error=TypeError)
 
 
 def boolean(function: str, argument: str, x: Any) -> None:
@@ -177,7 +217,7 @@ def option(function: str, argument: str, x: Any, options: Collection[str]) -> No
 def axis(function: str, argument: str, i: Any, x: Any) -> None:
     """Raise unless ``i`` names an axis of ``x``, counted from either end."""
     array(function, "x", x)
-    if isinstance(i, bool) or not isinstance(i, int):
+    if isinstance(i, bool) or not isinstance(i, int | np.integer):
         fail(function, f"{argument} is {i!r}; wanted an integer", error=TypeError)
     n = jnp.ndim(x)
     if not -n <= i < n:
@@ -217,6 +257,27 @@ def function(caller: str, argument: str, f: Any) -> None:
         fail(caller, problem, error=TypeError)
 
 
+def instance(function: str, argument: str, x: Any, kind: type, cure: str = "") -> None:
+    """Raise ``TypeError`` unless ``x`` is of that type."""
+    if not isinstance(x, kind):
+        problem = f"{argument} is a {type(x).__name__}; wanted a {kind.__name__}"
+        fail(function, problem, cure, error=TypeError)
+
+
+def dense_params(function: str, params: Any, x: Any) -> None:
+    """Raise unless ``params`` are the kernel and the bias of an affine map of the features of x."""
+    if not (isinstance(params, tuple) and len(params) == 2):
+        problem = f"params is a {type(params).__name__}; wanted DenseParams(kernel, bias)"
+        fail(function, problem, error=TypeError)
+    kernel, bias = params
+    floating(function, x=x, kernel=kernel, bias=bias)
+    rank(function, "x", x, "in")
+    rank(function, "kernel", kernel, "in out", exact=True)
+    rank(function, "bias", bias, "out", exact=True)
+    same_size(function, "input features", x=x.shape[-1], kernel=kernel.shape[0])
+    same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
+
+
 def key(caller: str, x: Any) -> None:
     """Raise unless ``x`` is one random key, of ``jax.random.key`` or the older ``PRNGKey``."""
     new = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
@@ -224,7 +285,7 @@ def key(caller: str, x: Any) -> None:
     old = raw and x.shape[-1:] in {(2,), (4,)}
     if not (new or old):
         came = f"an array of {x.dtype}" if isinstance(x, jax.Array) else f"a {type(x).__name__}"
-        cure = f"jax.random.key({x})" if isinstance(x, int) else ""
+        cure = f"jax.random.key({x})" if isinstance(x, int) and not isinstance(x, bool) else ""
         fail(caller, f"key is {came}; wanted a random key", cure, error=TypeError)
     if x.ndim != (0 if new else 1):
         fail(caller, f"key has shape {x.shape}; wanted a single key", "jax.vmap over the keys")
@@ -240,23 +301,29 @@ def value(ok: jax.Array, message: str, **values: Any) -> None:
         checkify.check(jnp.all(ok), message, **values)
 
 
-def classes(function: str, logits: Any, along: int = -1) -> int:
-    """The number of classes, on the axis ``along``; raise unless there is one."""
-    axis(function, "axis", along, logits)
-    shape = jnp.shape(logits)
-    if not shape[along]:
+def classes(function: str, logits: Any, along: int | tuple[int, ...] | None = -1) -> int:
+    """The number of classes, on the axis or axes ``along``; raise unless there is one."""
+    named, shape = axes(function, along, logits), jnp.shape(logits)
+    count = math.prod(shape[i] for i in named)
+    if not named or not count:
         fail(function, f"logits {shape} have no classes on axis {along}")
-    return shape[along]
+    return count
 
 
-def class_labels(function: str, logits: Any, labels: Any, along: int = -1, cure: str = "") -> None:
+def class_labels(
+    function: str,
+    logits: Any,
+    labels: Any,
+    along: int | tuple[int, ...] | None = -1,
+    cure: str = "",
+) -> None:
     """Raise unless ``labels`` hold one integer for each row of the logits.
 
     ``cure`` is the function to use where the labels hold an entry for each class.
     """
     array(function, "labels", labels)
     shape, came = jnp.shape(logits), jnp.shape(labels)
-    wanted = tuple(np.delete(shape, along).tolist())
+    wanted = tuple(np.delete(shape, axes(function, along, logits)).tolist())
     if came == shape:
         fail(function, f"labels {came} have an entry for each class; wanted {wanted}", cure)
     integer(function, labels=labels)
@@ -265,9 +332,15 @@ def class_labels(function: str, logits: Any, labels: Any, along: int = -1, cure:
         fail(function, f"labels {came} do not fit logits {shape}; wanted {wanted}", column)
 
 
+def is_label(labels: Any, classes: int) -> jax.Array:
+    """Which labels lie in [0, classes), in whatever integer dtype they come."""
+    last = min(classes - 1, int(jnp.iinfo(jnp.result_type(labels)).max))
+    return (jnp.asarray(labels) >= 0) & (jnp.asarray(labels) <= last)
+
+
 def labels_known(function: str, labels: Any, classes: int, *, where: Any = True) -> jax.Array:
     """Which labels lie in [0, classes); in the checked mode one that does not becomes a message."""
-    known = (labels >= 0) & (labels < np.int32(classes))
+    known = is_label(labels, classes)
     if value_checks.value and known.size:
         ok = jnp.ravel(known | ~jnp.asarray(where))
         wrong = jnp.ravel(jnp.asarray(labels))[jnp.argmin(ok)]

@@ -120,6 +120,41 @@ MISTAKES = [
         ValueError,
         "compare: the answers of 'a' and 'b' differ in structure, PyTreeDef(*) and PyTreeDef((*,))",
     ),
+    Mistake(
+        measured_peak,
+        (jnp.float32,),
+        {"size": 0},
+        ValueError,
+        "measured_peak: size is 0; wanted an integer of at least 1",
+    ),
+    Mistake(
+        measured_peak,
+        ("abc",),
+        {},
+        TypeError,
+        "measured_peak: dtype is 'abc'; wanted a floating dtype; did you mean jnp.float32?",
+    ),
+    Mistake(
+        measured_peak,
+        (jnp.float32,),
+        {"clock": 1},
+        TypeError,
+        "measured_peak: clock is a int; wanted a function",
+    ),
+    Mistake(
+        time_jit,
+        (jnp.sin, x),
+        {"peak": 3},
+        TypeError,
+        "time_jit: peak is a int; wanted a Peak; did you mean measured_peak(jnp.float32)?",
+    ),
+    Mistake(
+        interleave,
+        ([jnp.sin],),
+        {},
+        TypeError,
+        "interleave: functions is a list; wanted a Mapping",
+    ),
 ]
 
 

@@ -65,6 +65,58 @@ MISTAKES = [
         TypeError,
         "with_derivatives: partials[0] is a float; wanted a function",
     ),
+    Mistake(
+        with_derivatives(jnp.cos, None),
+        (jnp.sin,),
+        {},
+        ValueError,
+        "with_derivatives: sin has 1 arguments; wanted as many as there are partials, 2",
+    ),
+    Mistake(
+        xlogy,
+        (np.array(["a"]), jnp.ones(1)),
+        {},
+        TypeError,
+        "xlogy: x has dtype <U1; wanted numbers",
+    ),
+    Mistake(
+        log1mexp,
+        ("a",),
+        {},
+        TypeError,
+        "log1mexp: x is a str; wanted an array",
+    ),
+    Mistake(
+        safe_divide,
+        (jnp.ones(2), jnp.ones(2)),
+        {"otherwise": jnp.ones(3)},
+        ValueError,
+        "safe_divide: otherwise (3,) must broadcast to x / y (2,)",
+    ),
+    Mistake(
+        safe_divide,
+        (jnp.ones(2), jnp.ones(2)),
+        {"otherwise": 1j},
+        TypeError,
+        "safe_divide: otherwise has dtype complex64; wanted real numbers",
+    ),
+    Mistake(
+        safe_log,
+        (jnp.ones(2),),
+        {"floor": jnp.ones(2)},
+        ValueError,
+        "safe_log: floor has shape (2,); wanted one number",
+    ),
+    *(
+        Mistake(
+            f,
+            (jnp.ones(2),),
+            {"axis": 1},
+            ValueError,
+            f"{f.__name__}: axis is 1; wanted an axis of the shape (2,)",
+        )
+        for f in (logmeanexp, safe_norm)
+    ),
     *(integers(f, x) for f in (safe_divide, xlogy, xlog1py)),
     *(integers(f) for f in (safe_log, log1mexp, logsumexp, logmeanexp, safe_norm)),
     Mistake(

@@ -80,8 +80,8 @@ def dense_backward(
         The cotangents of the parameters, in their own shape, and of the input.
 
     Raises:
-        TypeError: If an array does not hold floating-point numbers.
-        ValueError: If X or Ȳ does not fit the kernel, or they differ in the number of rows.
+        TypeError: If params is not a pair, or an array does not hold floating-point numbers.
+        ValueError: If X, Ȳ or b does not fit the kernel, or X and Ȳ differ in the number of rows.
 
     Example:
         >>> params = DenseParams(jnp.array([[1.0], [2.0]]), jnp.zeros(1))
@@ -92,13 +92,13 @@ def dense_backward(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §6.5.4.
     """
+    _checks.dense_params("dense_backward", params, x)
     kernel, _ = params
-    _checks.floating("dense_backward", x=x, cotangent=cotangent, kernel=kernel)
+    _checks.floating("dense_backward", cotangent=cotangent)
     _checks.rank("dense_backward", "x", x, "n in", exact=True)
     _checks.rank("dense_backward", "cotangent", cotangent, "n out", exact=True)
-    (rows, fan_in), (cotangent_rows, fan_out) = x.shape, cotangent.shape
+    rows, (cotangent_rows, fan_out) = x.shape[0], cotangent.shape
     _checks.same_size("dense_backward", "examples", x=rows, cotangent=cotangent_rows)
-    _checks.same_size("dense_backward", "input features", x=fan_in, kernel=kernel.shape[0])
     _checks.same_size("dense_backward", "outputs", cotangent=fan_out, kernel=kernel.shape[1])
     return DenseParams(x.T @ cotangent, cotangent.sum(axis=0)), cotangent @ kernel.T
 
@@ -164,7 +164,7 @@ def softmax_cross_entropy_backward(
 
     Raises:
         TypeError: If the logits are not of floating point, or the labels not integers.
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not fit, or there are no classes.
 
     Example:
         >>> z_bar = softmax_cross_entropy_backward(jnp.zeros((1, 4)), jnp.array([2]), jnp.ones(1))
@@ -176,15 +176,14 @@ def softmax_cross_entropy_backward(
     """
     name = "softmax_cross_entropy_backward"
     _checks.floating(name, logits=logits, cotangent=cotangent)
-    _checks.integer(name, labels=labels)
     _checks.rank(name, "logits", logits, "classes")
+    classes = _checks.classes(name, logits)
+    _checks.class_labels(name, logits, labels)
     _checks.same_shape(name, labels=labels, cotangent=cotangent)
-    _checks.same_shape(name, **{"logits[..., 0]": logits[..., 0], "labels": labels})
-    classes = logits.shape[-1]
-    right = jnp.arange(classes) == labels[..., None]
+    right = jnp.arange(classes) == jnp.asarray(labels)[..., None]
     p = softmax(logits)
     others = jnp.where(right, 0, p).sum(axis=-1, keepdims=True)
-    known = (labels >= 0) & (labels < classes)
+    known = _checks.labels_known(name, labels, classes)
     difference = jnp.where(known[..., None], jnp.where(right, -others, p), jnp.nan)
     return difference * cotangent[..., None]
 
@@ -202,8 +201,9 @@ def mean_backward(losses: Float[Array, " n"], cotangent: Float[Array, ""]) -> Fl
         The same cotangent for each term.
 
     Raises:
-        TypeError: If the terms are not of floating point.
-        ValueError: If there is no term: the mean of nothing is not defined.
+        TypeError: If the terms or the cotangent are not of floating point.
+        ValueError: If there is no term (the mean of nothing is not defined), or the cotangent is
+            not one number.
 
     Example:
         >>> print(mean_backward(jnp.array([3.0, 5.0]), jnp.array(1.0)))
@@ -214,9 +214,18 @@ def mean_backward(losses: Float[Array, " n"], cotangent: Float[Array, ""]) -> Fl
     """
     _checks.floating("mean_backward", losses=losses, cotangent=cotangent)
     _checks.rank("mean_backward", "losses", losses, "n", exact=True)
+    _checks.rank("mean_backward", "cotangent", cotangent, "", exact=True)
     if losses.size == 0:
         _checks.fail("mean_backward", "losses is empty; wanted at least one loss")
     return jnp.full_like(losses, cotangent / losses.size)
+
+
+def _check_layers(name: str, params: Sequence[DenseParams]) -> None:
+    if isinstance(params, DenseParams) or not isinstance(params, tuple | list):
+        problem = f"params is a {type(params).__name__}; wanted two DenseParams"
+        _checks.fail(name, problem, error=TypeError)
+    if len(params) != 2:
+        _checks.fail(name, f"params has {len(params)} layers; wanted 2, the hidden and the output")
 
 
 def one_hidden_layer_forward(
@@ -240,7 +249,8 @@ def one_hidden_layer_forward(
         Z₁, H, Z₂, ℓ and L; its logits are those of ``fnmath.networks.mlp``.
 
     Raises:
-        TypeError: If an argument has the wrong dtype, or the activation is not a function.
+        TypeError: If params is no pair of layers, an argument has the wrong dtype, or the
+            activation is not a function.
         ValueError: If there are not two layers, the batch is empty, or the shapes do not fit.
 
     Example:
@@ -254,8 +264,7 @@ def one_hidden_layer_forward(
     """
     name = "one_hidden_layer_forward"
     _checks.function(name, "activation", activation)
-    if len(params) != 2:
-        _checks.fail(name, f"params has {len(params)} layers; wanted 2, the hidden and the output")
+    _check_layers(name, params)
     _checks.rank(name, "x", x, "n features", exact=True)
     if x.shape[0] == 0:
         _checks.fail(name, f"x has shape {x.shape}; wanted at least one example")
@@ -292,7 +301,8 @@ def one_hidden_layer_backward(
         The cotangent of every intermediate, and of the parameters in their own structure.
 
     Raises:
-        TypeError: If the activation is not a function.
+        TypeError: If params is no pair of layers, ``forward`` no ``ForwardPass``, or the activation
+            not a function.
         ValueError: If there are not two layers, or the shapes do not fit.
 
     Example:
@@ -305,11 +315,10 @@ def one_hidden_layer_backward(
     Source:
         Rumelhart, Hinton and Williams, Learning representations by back-propagating errors (1986).
     """
-    name = "one_hidden_layer_backward"
-    if len(params) != 2:
-        _checks.fail(name, f"params has {len(params)} layers; wanted 2, the hidden and the output")
+    _check_layers("one_hidden_layer_backward", params)
+    _checks.instance("one_hidden_layer_backward", "forward", forward, ForwardPass)
     hidden_layer, output_layer = params
-    losses_bar = mean_backward(forward.losses, jnp.ones_like(forward.loss))
+    losses_bar = mean_backward(forward.losses, jnp.float32(1))
     logits_bar = softmax_cross_entropy_backward(forward.logits, labels, losses_bar)
     output_bar, hidden_bar = dense_backward(output_layer, forward.hidden, logits_bar)
     preactivation_bar = activation_backward(

@@ -48,7 +48,8 @@ def measured_peak(
         The two rates; ``time_jit(…, peak=…)`` states its own as fractions of them.
 
     Raises:
-        TypeError: If the dtype is not a floating one, or a count is not an integer.
+        TypeError: If the dtype is not a floating one, a count is not an integer, or the clock is
+            not a function.
         ValueError: If a count is below 1.
 
     Example:
@@ -60,9 +61,8 @@ def measured_peak(
         Williams, Waterman and Patterson, Roofline: an insightful visual performance model for
         multicore architectures (2009), which takes its two roofs from measurements like these.
     """
-    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
-        problem = f"dtype is {jnp.dtype(dtype)}; wanted a floating dtype"
-        _checks.fail("measured_peak", problem, "jnp.float32", error=TypeError)
+    _checks.dtype("measured_peak", "dtype", dtype, jnp.floating, "a floating dtype")
+    _checks.function("measured_peak", "clock", clock)
     _checks.size("measured_peak", size=size, copy_bytes=copy_bytes, repeats=repeats)
     matrix = jnp.ones((size, size), dtype)
     vector = jnp.ones(-(-copy_bytes // matrix.itemsize), dtype)
@@ -112,7 +112,8 @@ def time_jit(
         Seconds, FLOP and bytes; ``print`` shows a table, ``to_json`` gives it all.
 
     Raises:
-        TypeError: If ``fn`` is not a function, or a count is not an integer.
+        TypeError: If ``fn`` or the clock is not a function, ``peak`` no ``Peak``, or a count not an
+            integer.
         ValueError: If ``repeats`` is below 1 or ``warmup`` below 0.
 
     Example:
@@ -125,6 +126,9 @@ def time_jit(
         code".
     """
     _checks.function("time_jit", "fn", fn)
+    _checks.function("time_jit", "clock", clock)
+    if peak is not None:
+        _checks.instance("time_jit", "peak", peak, Peak, "measured_peak(jnp.float32)")
     _checks.size("time_jit", repeats=repeats)
     _checks.size("time_jit", minimum=0, warmup=warmup)
     jitted: Any = fn if isinstance(fn, jax.stages.Wrapped) else jax.jit(fn)

@@ -24,8 +24,15 @@ def _williams_square(n: int) -> list[list[int]]:
 
 
 def _check_functions(
-    caller: str, functions: Mapping[str, Any], rounds: int, warmup: int, baseline: str | None
+    caller: str,
+    functions: Mapping[str, Any],
+    rounds: int,
+    warmup: int,
+    baseline: str | None,
+    clock: _clock.Clock,
 ) -> None:
+    _checks.instance(caller, "functions", functions, Mapping)
+    _checks.function(caller, "clock", clock)
     if not functions:
         _checks.fail(caller, "functions is empty; wanted at least one")
     for name, f in functions.items():
@@ -81,7 +88,8 @@ def interleave(
         The times and their ratios; ``print`` shows a table, ``to_json`` gives it all.
 
     Raises:
-        TypeError: If one is not a function, or a count is not an integer.
+        TypeError: If ``functions`` is not a mapping, one of them or the clock not a function, or a
+            count not an integer.
         ValueError: If there is no function, the baseline is none of them, ``rounds`` is below 1
             or ``warmup`` below 0.
 
@@ -97,7 +105,7 @@ def interleave(
         Williams, Experimental designs balanced for the estimation of residual effects of
         treatments (1949): the order of the turns.
     """
-    _check_functions("interleave", functions, rounds, warmup, baseline)
+    _check_functions("interleave", functions, rounds, warmup, baseline, clock)
     for f in functions.values():
         for _ in range(warmup):
             jax.block_until_ready(f())
@@ -137,7 +145,8 @@ def compare(
         The times and their ratios; ``print`` shows a table, ``to_json`` gives it all.
 
     Raises:
-        TypeError: If one is not a function, ``args`` is not a tuple, or an option is not a number.
+        TypeError: If ``functions`` is not a mapping, one of them or the clock not a function,
+            ``args`` not a tuple, or an option not a number.
         ValueError: If the answers differ (in structure, in shape or in value; nan agrees with
             nan), there is no function, the baseline is none of them, or an option is out of range.
 
@@ -150,7 +159,7 @@ def compare(
     Source:
         The agreement is that of ``numpy.isclose``; the order of the turns that of ``interleave``.
     """
-    _check_functions("compare", functions, rounds, warmup, baseline)
+    _check_functions("compare", functions, rounds, warmup, baseline, clock)
     _checks.number("compare", "rtol", rtol, above=0, closed="[")
     _checks.number("compare", "atol", atol, above=0, closed="[")
     if not isinstance(args, tuple):

@@ -21,7 +21,7 @@ def given_or(function: str, step: Any, default: Float[Array, ""]) -> Float[Array
     """The step that was given, else the default, out of reach of differentiation."""
     if step is None:
         return default
-    _checks.number(function, "step", step, above=0)
+    _checks.scalar(function, "step", step, above=0)
     return jax.lax.stop_gradient(jnp.asarray(step, default.dtype))
 
 

@@ -182,7 +182,7 @@ def check_gradient(
     _checks.function("check_gradient", "f", f)
     _checks.size("check_gradient", directions=directions)
     if tolerance is not None:
-        _checks.number("check_gradient", "tolerance", tolerance, above=0)
+        _checks.scalar("check_gradient", "tolerance", tolerance, above=0)
     leaves, held, alone = _moving_parts(f, args)
     y = jax.eval_shape(alone, list(leaves.values()))
     _trees.scalar_output("check_gradient", f, y)

@@ -56,7 +56,8 @@ def central_difference(
     Raises:
         TypeError: If f is not a function, or x, v or f(x) is not floating, or v is of another
             dtype than x.
-        ValueError: If v has another tree or other shapes than x, or step ≤ 0.
+        ValueError: If v has another tree or other shapes than x, or the step is not one
+            number above 0.
 
     Example:
         >>> print(central_difference(lambda x: x**2, 3.0, 1.0, step=0.5))
@@ -134,7 +135,8 @@ def richardson_extrapolation(
     Raises:
         TypeError: If f is not a function, x, v or f(x) not floating, v of another dtype than x,
             or levels no integer.
-        ValueError: If v has another tree or other shapes than x, step ≤ 0 or levels < 3.
+        ValueError: If v has another tree or other shapes than x, the step is not one number
+            above 0, or levels < 3.
 
     Example:
         >>> slope = richardson_extrapolation(jnp.exp, 0.0, 1.0)
@@ -224,7 +226,8 @@ def complex_step(
     Raises:
         TypeError: If f is not a function, x or v is not floating, v is of another dtype than x,
             x is of 16 bits (there is no complex dtype for those), or f returns a real number.
-        ValueError: If v has another tree or other shapes than x, or step ≤ 0.
+        ValueError: If v has another tree or other shapes than x, or the step is not one
+            number above 0.
 
     Example:
         >>> print(complex_step(jnp.exp, 0.0, 1.0))
@@ -295,7 +298,8 @@ def finite_difference_gradient(
 
     Raises:
         TypeError: If f is not a function, x is not floating, or f(x) is not one real array.
-        ValueError: If f(x) is not a scalar, method is not one of the three, step ≤ 0 or chunk < 1.
+        ValueError: If f(x) is not a scalar, method is not one of the three, the step is not
+            one number above 0, or chunk < 1.
 
     Example:
         >>> x = {"a": jnp.array([1.0, 2.0]), "b": 3.0}
@@ -310,7 +314,7 @@ def finite_difference_gradient(
     _checks.option("finite_difference_gradient", "method", method, METHODS)
     _checks.size("finite_difference_gradient", chunk=chunk)
     if step is not None:
-        _checks.number("finite_difference_gradient", "step", step, above=0)
+        _checks.scalar("finite_difference_gradient", "step", step, above=0)
     x = _trees.real("finite_difference_gradient", "x", x)
     _trees.scalar_output("finite_difference_gradient", f, jax.eval_shape(f, x))
     flat, unravel = ravel_pytree(x)

@@ -103,14 +103,6 @@ def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*b
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §6.1 and §6.5.
     """
-    if not (isinstance(params, tuple) and len(params) == 2):
-        problem = f"params is a {type(params).__name__}; wanted DenseParams(kernel, bias)"
-        _checks.fail("dense", problem, error=TypeError)
+    _checks.dense_params("dense", params, x)
     kernel, bias = params
-    _checks.floating("dense", x=x, kernel=kernel, bias=bias)
-    _checks.rank("dense", "x", x, "in")
-    _checks.rank("dense", "kernel", kernel, "in out", exact=True)
-    _checks.rank("dense", "bias", bias, "out", exact=True)
-    _checks.same_size("dense", "input features", x=x.shape[-1], kernel=kernel.shape[0])
-    _checks.same_size("dense", "output features", kernel=kernel.shape[1], bias=bias.shape[0])
     return x @ kernel + bias

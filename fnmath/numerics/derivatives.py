@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,9 @@ def with_derivatives(*partials: Elementwise | None) -> Callable[[Elementwise], E
         functions, to any order.
 
     Raises:
-        TypeError: If a partial is neither a function nor None.
+        TypeError: If a partial is neither a function nor None. The decorated function raises it for
+            an argument that is neither an array of numbers nor a number.
+        ValueError: If there is not one partial for each argument of f.
 
     Example:
         >>> @with_derivatives(lambda x: 1 / x)
@@ -48,19 +51,32 @@ def with_derivatives(*partials: Elementwise | None) -> Callable[[Elementwise], E
             _checks.function("with_derivatives", f"partials[{i}]", partial)
 
     def decorate(f: Elementwise) -> Elementwise:
-        wrapped = jax.custom_jvp(f)
+        signature, wrapped = inspect.signature(f), jax.custom_jvp(f)
+        kinds = [parameter.kind for parameter in signature.parameters.values()]
+        if inspect.Parameter.VAR_POSITIONAL not in kinds and len(kinds) != len(partials):
+            problem = f"{f.__name__} has {len(kinds)} arguments; wanted as many as there are"
+            _checks.fail("with_derivatives", f"{problem} partials, {len(partials)}")
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, jax.Array]:
-            value, arguments = wrapped(*primals), [jnp.asarray(x) for x in primals]
+            value = jnp.asarray(wrapped(*primals))
+            arguments = [jnp.asarray(x) for x in primals]
             # An argument held constant adds nothing, not even the nan of an infinite slope · 0.
             terms = [
-                jnp.broadcast_to(partial(*arguments) * tangent, jnp.shape(value))
+                jnp.broadcast_to(partial(*arguments) * tangent, value.shape).astype(value.dtype)
                 for partial, tangent in zip(partials, tangents, strict=True)
                 if partial is not None and not isinstance(tangent, SymbolicZero)
             ]
             return value, functools.reduce(jnp.add, terms) if terms else jnp.zeros_like(value)
 
         wrapped.defjvp(rule, symbolic_zeros=True)
-        return wrapped
+
+        @functools.wraps(f)
+        def checked(*args: Any, **options: Any) -> jax.Array:
+            named = dict(zip(signature.parameters, args, strict=False)) | options
+            for argument, x in named.items():
+                _checks.array(f.__name__, argument, x)
+            return wrapped(*args, **options)
+
+        return checked
 
     return decorate

@@ -50,7 +50,7 @@ def safe_divide(
         The quotients.
 
     Raises:
-        TypeError: If x or y is not a floating-point array.
+        TypeError: If x or y is not a floating-point array, or ``otherwise`` not a real number.
         ValueError: If the shapes do not broadcast.
 
     Example:
@@ -62,7 +62,10 @@ def safe_divide(
     """
     _checks.floating("safe_divide", x=x, y=y)
     _checks.broadcastable("safe_divide", x=x, y=y)
-    return jnp.where(y == 0, otherwise, _divide(x, y))
+    quotient = _divide(x, y)
+    _checks.real("safe_divide", otherwise=otherwise)
+    _checks.broadcasts_to("safe_divide", "otherwise", otherwise, "x / y", quotient)
+    return jnp.where(y == 0, jnp.asarray(otherwise, quotient.dtype), quotient)
 
 
 def _slope_above(x: jax.Array, floor: jax.Array) -> jax.Array:
@@ -100,7 +103,7 @@ def safe_log(x: Float[Array, "..."], *, floor: float | None = None) -> Float[Arr
 
     Raises:
         TypeError: If x is not a floating-point array.
-        ValueError: If the floor is not above 0.
+        ValueError: If the floor is not one number above 0.
 
     Example:
         >>> x = jnp.array([0.0, 1.0])
@@ -114,7 +117,7 @@ def safe_log(x: Float[Array, "..."], *, floor: float | None = None) -> Float[Arr
     _checks.floating("safe_log", x=x)
     if floor is None:
         floor = float(jnp.finfo(jnp.result_type(x)).tiny)
-    _checks.number("safe_log", "floor", floor, above=0)
+    _checks.scalar("safe_log", "floor", floor, above=0)
     return _log_above(x, jnp.asarray(floor, jnp.result_type(x)))
 
 

@@ -49,8 +49,13 @@ def evaluate_objective(
     losses, metrics = result
     if "loss" in metrics:
         _checks.fail(name, "the objective's metrics hold 'loss'; wanted another name for it")
+    for value in metrics:
+        if not isinstance(value, str):
+            problem = f"the objective's metrics have the name {value!r}; wanted a string"
+            _checks.fail(name, problem, error=TypeError)
     _checks.floating(name, **{"the objective's losses": losses})
     for value, values in metrics.items():
+        _checks.array(name, f"the objective's {value}", values)
         if jnp.issubdtype(jnp.result_type(values), jnp.complexfloating):
             _checks.fail(name, f"the objective's {value} are complex; wanted real numbers")
     for value, values in {"losses": losses, **metrics}.items():

@@ -18,8 +18,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
 from fnmath import _checks
-from fnmath.training._arguments import Metrics, Objective, check_optimizer, count_examples
-from fnmath.training.steps import TrainState, epoch_order, evaluate, train_steps
+from fnmath.training._arguments import Metrics, Objective, count_examples
+from fnmath.training.steps import TrainState, check_state, epoch_order, evaluate, train_steps
 
 
 class History(NamedTuple):
@@ -165,8 +165,10 @@ def fit(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_optimizer("fit", optimizer)
+    check_state("fit", state, optimizer)
     plan = _plan("fit", state, data, epochs, batch_size)
+    if validation is not None:
+        count_examples("fit", "validation", validation)
 
     def one_epoch(state: TrainState, epoch: jax.Array) -> tuple[TrainState, tuple]:
         order = epoch_order(state.key, epoch, examples=plan.examples)
@@ -229,7 +231,7 @@ def fit_with_progress(
 
     Raises:
         NonFiniteLossError: If a loss is inf or nan; it holds the step and the state before it.
-        TypeError: As ``fit``, or if the callback is not a function.
+        TypeError: As ``fit``, if the callback is not a function, or under ``jit``.
         ValueError: As ``fit``, but for the state in the middle of an epoch.
 
     Example:
@@ -250,11 +252,16 @@ def fit_with_progress(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_optimizer("fit_with_progress", optimizer)
+    check_state("fit_with_progress", state, optimizer)
+    if isinstance(state.step, Tracer):
+        problem = "state is traced; wanted numbers, as it compiles its own chunks"
+        _checks.fail("fit_with_progress", problem, "fit", error=TypeError)
     _checks.size("fit_with_progress", steps_per_chunk=steps_per_chunk)
     if callback is not None:
         _checks.function("fit_with_progress", "callback", callback)
     plan = _plan("fit_with_progress", state, data, epochs, batch_size, resume=True)
+    if validation is not None:
+        count_examples("fit_with_progress", "validation", validation)
     steps = jax.jit(partial(train_steps, objective=objective, optimizer=optimizer))
     order_of = jax.jit(partial(epoch_order, examples=plan.examples))
     measure = jax.jit(partial(evaluate, objective=objective, batch_size=batch_size))

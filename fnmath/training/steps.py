@@ -6,7 +6,7 @@ Notation: that of the chapter: θ, B, ℓ, L, g, u.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,28 @@ class TrainState(NamedTuple):
     opt_state: PyTree
     step: Int[Array, ""]
     key: UInt32[Array, " words"]
+
+
+def check_state(name: str, state: Any, optimizer: optax.GradientTransformation) -> None:
+    """Raise unless this is a state, and one that the optimiser could have made."""
+    check_optimizer(name, optimizer)
+    _checks.instance(name, "state", state, TrainState, "train_state_init(key, params, optimizer)")
+    _check_params(name, "state.params", state.params)
+    _checks.count(name, "state.step", state.step)
+    _checks.array(name, "state.key", state.key)
+    if (dtype := jnp.result_type(state.key)) != jnp.uint32:
+        problem = f"state.key has dtype {dtype}; wanted uint32, the words of a key"
+        _checks.fail(name, problem, "jax.random.key_data(key)", error=TypeError)
+    _checks.rank(name, "state.key", state.key, "words", exact=True)
+    wanted = jax.tree.structure(jax.eval_shape(optimizer.init, state.params))
+    if jax.tree.structure(state.opt_state) != wanted:
+        problem = "state.opt_state is not the optimizer's: it has another structure"
+        _checks.fail(name, problem, "train_state_init with this optimizer")
+
+
+def _check_params(name: str, argument: str, params: PyTree) -> None:
+    for path, leaf in jax.tree.leaves_with_path(params):
+        _checks.floating(name, **{f"{argument}{jax.tree_util.keystr(path)}": leaf})
 
 
 def train_state_init(
@@ -68,8 +90,7 @@ def train_state_init(
     """
     _checks.key("train_state_init", key)
     check_optimizer("train_state_init", optimizer)
-    for path, leaf in jax.tree.leaves_with_path(params):
-        _checks.inexact("train_state_init", **{f"params{jax.tree_util.keystr(path)}": leaf})
+    _check_params("train_state_init", "params", params)
     params = jax.tree.map(lambda a: jnp.array(a, copy=True), params)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), _words(key))
 
@@ -112,8 +133,8 @@ def epoch_order(
         A permutation of the n indices.
 
     Raises:
-        TypeError: If the key is not a random key.
-        ValueError: If n is below 1.
+        TypeError: If the key is not a random key, or the epoch or n not an integer.
+        ValueError: If n is below 1, or the epoch a number below 0 or an array with axes.
 
     Example:
         >>> print(sorted(epoch_order(jax.random.key(0), 3, examples=4).tolist()))
@@ -125,8 +146,9 @@ def epoch_order(
     """
     _checks.key("epoch_order", key)
     _checks.size("epoch_order", examples=examples)
+    _checks.count("epoch_order", "epoch", epoch)
     key = jax.random.fold_in(jax.random.fold_in(key, 0), epoch)
-    place_bits = max(1, (examples - 1).bit_length())
+    place_bits = max(1, (int(examples) - 1).bit_length())
     rounds = -(-3 * place_bits // (32 - place_bits))
     places = jnp.arange(examples, dtype=jnp.uint32)
     order = places
@@ -163,9 +185,10 @@ def train_step(
         the objective's metrics, all measured before the update.
 
     Raises:
-        TypeError: If the objective returns anything but (losses, metrics), or the optimiser is not
-            one.
-        ValueError: If the batch is empty, or the objective does not return one number per example.
+        TypeError: If the objective returns anything but (losses, metrics), the optimiser is not
+            one, or the state none.
+        ValueError: If the state is of another optimiser, the batch is empty, or the objective does
+            not return one number per example.
 
     Example:
         >>> def objective(w, batch, key):
@@ -180,7 +203,7 @@ def train_step(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_optimizer("train_step", optimizer)
+    check_state("train_step", state, optimizer)
     examples = count_examples("train_step", "batch", batch)
 
     key = jax.random.wrap_key_data(state.key)
@@ -259,6 +282,7 @@ def train_steps(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
+    check_state("train_steps", state, optimizer)
     _checks.integer("train_steps", batches=batches)
     _checks.rank("train_steps", "batches", batches, "steps examples", exact=True)
     count_examples("train_steps", "data", data)

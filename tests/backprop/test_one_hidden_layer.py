@@ -52,7 +52,7 @@ MISTAKES = [
     ),
     Mistake(
         backprop.softmax_cross_entropy_backward, (z, labels[:4], jnp.ones(4)), {}, ValueError,
-        "softmax_cross_entropy_backward: logits[..., 0] (5,) and labels (4,) must have one shape",
+        "softmax_cross_entropy_backward: labels (4,) do not fit logits (5, 4); wanted (5,)",
     ),
     Mistake(
         backprop.softmax_cross_entropy_backward, (z, jnp.zeros(5), jnp.ones(5)), {}, TypeError,
@@ -87,6 +87,31 @@ MISTAKES = [
     Mistake(
         backprop.one_hidden_layer_backward, (NETWORK, x, labels, FORWARD), {"activation": 1},
         TypeError, "activation_backward: activation is a int; wanted a function",
+    ),
+    Mistake(
+        backprop.dense_backward, (None, x, jnp.ones((5, 2))), {}, TypeError,
+        "dense_backward: params is a NoneType; wanted DenseParams(kernel, bias)",
+    ),
+    Mistake(
+        backprop.dense_backward, (LAYER._replace(bias=jnp.zeros(3)), x, jnp.ones((5, 2))), {},
+        ValueError,
+        "dense_backward: the number of output features must agree: kernel has 2 and bias has 3",
+    ),
+    Mistake(
+        backprop.softmax_cross_entropy_backward, (z[:, :0], labels, jnp.ones(5)), {}, ValueError,
+        "softmax_cross_entropy_backward: logits (5, 0) have no classes on axis -1",
+    ),
+    Mistake(
+        backprop.mean_backward, (jnp.ones(2), jnp.ones(2)), {}, ValueError,
+        "mean_backward: cotangent has shape (2,); wanted exactly 0 axes, ()",
+    ),
+    Mistake(
+        backprop.one_hidden_layer_forward, (None, x, labels), {}, TypeError,
+        "one_hidden_layer_forward: params is a NoneType; wanted two DenseParams",
+    ),
+    Mistake(
+        backprop.one_hidden_layer_backward, (NETWORK, x, labels, None), {}, TypeError,
+        "one_hidden_layer_backward: forward is a NoneType; wanted a ForwardPass",
     ),
 ]  # fmt: skip
 

@@ -71,6 +71,13 @@ MISTAKES = [
         ValueError,
         "check_gradient: tolerance is 0.0; wanted a number in (0, inf)",
     ),
+    Mistake(
+        check_gradient,
+        (key, wave, x),
+        {"tolerance": jnp.ones(2)},
+        ValueError,
+        "check_gradient: tolerance has shape (2,); wanted one number",
+    ),
 ]
 
 

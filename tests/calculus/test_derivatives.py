@@ -340,6 +340,17 @@ MISTAKES = [
         TypeError,
         "hessian_vector_product: f is a int; wanted a function",
     ),
+    *(
+        Mistake(
+            of(norms),
+            (jnp.ones((2, 2)),),
+            {},
+            ValueError,
+            f"{of.__name__}: norms returned shape (2,); wanted a scalar; "
+            "did you mean norms(...).mean(), or jacobian(norms)?",
+        )
+        for of in (gradient, hessian)
+    ),
 ]
 
 

@@ -71,6 +71,13 @@ def shared_mistakes(function, **options):
             ValueError,
             f"{name}: step is 0.0; wanted a number in (0, inf)",
         ),
+        Mistake(
+            function,
+            (wave, x, v),
+            options | {"step": jnp.ones(2)},
+            ValueError,
+            f"{name}: step has shape (2,); wanted one number",
+        ),
     ]
 
 

@@ -1,5 +1,6 @@
 """fnmath.training: whole runs. Their numbers do not depend on how they are cut."""
 
+import re
 from functools import partial
 
 import jax
@@ -54,6 +55,12 @@ MISTAKES = [
             "fit_with_progress: steps_per_chunk is 0; wanted an integer of at least 1"),
     Mistake(fit_with_progress, (STATE, (x, y)), LINE | {"callback": 3}, TypeError,
             "fit_with_progress: callback is a int; wanted a function"),
+    *both((None, (x, y)), LINE, TypeError,
+          "state is a NoneType; wanted a TrainState; "
+          "did you mean train_state_init(key, params, optimizer)?"),
+    *both((STATE, (x, y)), LINE | {"validation": 3.0}, ValueError,
+          "validation has shape (); wanted at least 1 axis, (*batch examples); "
+          "did you mean validation[None]?"),
 ]  # fmt: skip
 
 
@@ -278,3 +285,10 @@ def test_same_bits_at_the_sizes_of_the_benchmark(sizes, batch_size, optimizer):
 def plain_objective(params, batch, key):
     logits = mlp(params, batch[0])
     return softmax_cross_entropy_with_integer_labels(logits, batch[1]), {}
+
+
+def test_fit_with_progress_compiles_by_itself():
+    """Under ``jit`` its state has no numbers to report."""
+    message = "state is traced; wanted numbers, as it compiles its own chunks; did you mean fit?"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        jax.jit(partial(fit_with_progress, **LINE))(STATE, (x, y))

@@ -37,6 +37,14 @@ def named_loss(w, batch, key):
     return batch[0] * w, {"loss": batch[0]}
 
 
+def numbered(w, batch, key):
+    return batch[0] * w, {1: batch[0]}
+
+
+def listed(w, batch, key):
+    return batch[0] * w, {"extra": [batch[0]]}
+
+
 MISTAKES = [
     Mistake(
         train_state_init, (0, jnp.zeros(3), SGD), {}, TypeError,
@@ -49,7 +57,7 @@ MISTAKES = [
     ),
     Mistake(
         train_state_init, (KEY, {"w": jnp.zeros(3, int)}, SGD), {}, TypeError,
-        "train_state_init: params['w'] has dtype int32; wanted a floating or complex dtype; "
+        "train_state_init: params['w'] has dtype int32; wanted a floating dtype; "
         "did you mean params['w'].astype(jnp.float32)?",
     ),
     Mistake(
@@ -122,6 +130,47 @@ MISTAKES = [
     Mistake(
         evaluate, (jnp.array(0.0), (x, y)), {"objective": line, "batch_size": 0}, ValueError,
         "evaluate: batch_size is 0; wanted an integer of at least 1",
+    ),
+    Mistake(
+        evaluate, (jnp.array(0.0), (x, y)), {"objective": bare}, TypeError,
+        "evaluate: the objective returned an array; wanted (losses, metrics); "
+        "did you mean return losses, {}?",
+    ),
+    Mistake(
+        epoch_order, (KEY, -1), {"examples": 3}, ValueError,
+        "epoch_order: epoch is -1; wanted an integer of at least 0",
+    ),
+    Mistake(
+        epoch_order, (KEY, 1.5), {"examples": 3}, TypeError,
+        "epoch_order: epoch is 1.5 (float); wanted an integer",
+    ),
+    Mistake(
+        epoch_order, (KEY, jnp.arange(2)), {"examples": 3}, ValueError,
+        "epoch_order: epoch has shape (2,); wanted exactly 0 axes, ()",
+    ),
+    Mistake(
+        train_step, (None, (x, y)), LINE, TypeError,
+        "train_step: state is a NoneType; wanted a TrainState; "
+        "did you mean train_state_init(key, params, optimizer)?",
+    ),
+    Mistake(
+        train_step, (STATE, (x, y)), LINE | {"optimizer": optax.adam(0.1)}, ValueError,
+        "train_step: state.opt_state is not the optimizer's: it has another structure; "
+        "did you mean train_state_init with this optimizer?",
+    ),
+    Mistake(
+        train_step, (STATE._replace(key=KEY), (x, y)), LINE, TypeError,
+        "train_step: state.key has dtype key<fry>; wanted uint32, the words of a key; "
+        "did you mean jax.random.key_data(key)?",
+    ),
+    Mistake(
+        train_step, (STATE, (x, y)), LINE | {"objective": numbered}, TypeError,
+        "train_step: the objective's metrics have the name 1; wanted a string",
+    ),
+    Mistake(
+        train_step, (STATE, (x, y)), LINE | {"objective": listed}, TypeError,
+        "train_step: the objective's extra is a list; wanted an array; "
+        "did you mean jnp.asarray(the objective's extra)?",
     ),
 ]  # fmt: skip
 

@@ -1,0 +1,129 @@
+"""Whatever is put in the place of an argument: an answer, or an error in the house's own words."""
+
+import doctest
+import functools
+import inspect
+import traceback
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fnmath.training import NonFiniteLossError
+from tests.house.public import modules, public_functions
+from tests.house.test_examples import FLAGS
+
+WRONG = {
+    "None": None,
+    "True": True,
+    "a string": "abc",
+    "a list": [1.0, 2.0],
+    "a dict": {},
+    "an object": object(),
+    "an array of strings": np.array(["a", "b"]),
+    "an array of objects": np.array([None, 1.0]),
+    "minus one": -1,
+    "a fraction": 2.5,
+    "nan": float("nan"),
+    "a complex number": 1 + 2j,
+    "a NumPy integer": np.int64(1),
+    "a NumPy float": np.float64(0.5),
+    "a scalar": jnp.zeros(()),
+    "a vector": jnp.zeros(7),
+    "nothing": jnp.zeros(0),
+    "no rows": jnp.zeros((0, 3)),
+    "three axes": jnp.zeros((2, 3, 5)),
+    "booleans": jnp.zeros(2, bool),
+    "integers": jnp.zeros(2, jnp.int32),
+    "complex numbers": jnp.zeros(2, jnp.complex64),
+    "a random key": jax.random.key(0),
+}
+NAMES = {f.__name__ for f in public_functions()}
+pytestmark = pytest.mark.usefixtures("annotations_unproved")
+
+
+def recorder(function, calls):
+    """The function, which notes the first of its calls that holds no tracer."""
+
+    @functools.wraps(function)
+    def recorded(*args, **options):
+        traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves((args, options)))
+        if not traced:
+            calls.setdefault(function, (args, options))
+        return function(*args, **options)
+
+    return recorded
+
+
+def in_the_example(error):
+    """Whether the error arose in a function that the example itself defines, such as a loss."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.filename.startswith("<doctest") for frame in frames)
+
+
+def ways_to_replace(given):
+    """Where something else can be put, the whole or a part that fnmath knows, each with how."""
+    yield "", lambda wrong: wrong
+    parts = given if isinstance(given, tuple) else ()
+    if not any(type(a).__module__.startswith("fnmath") for a in (given, *parts)):
+        parts = ()
+    for i, part in enumerate(parts):
+        for place, put in ways_to_replace(part):
+            yield f"[{i}]{place}", functools.partial(replace_part, given, i, put)
+
+
+def replace_part(given, i, put, wrong):
+    parts = [*given[:i], put(wrong), *given[i + 1 :]]
+    return type(given)(*parts) if hasattr(given, "_fields") else tuple(parts)
+
+
+@functools.cache
+def recorded_calls():
+    """For each public function the call that its docstring's example makes."""
+    calls = {}
+    for module in modules():
+        own = {
+            f.__name__: recorder(f, calls)
+            for f in public_functions()
+            if f.__module__ == module.__name__
+        }
+        names = {**vars(module), **own, "jax": jax, "jnp": jnp}
+        for test in doctest.DocTestFinder(exclude_empty=True).find(module, globs=names):
+            doctest.DocTestRunner(optionflags=FLAGS).run(
+                test, out=lambda _: None, clear_globs=False
+            )
+    return calls
+
+
+def problem_of(function, *args, **options):
+    """What the call raises, if that is neither ours nor the example's."""
+    try:
+        function(*args, **options)
+    except Exception as error:
+        ours = isinstance(error, TypeError | ValueError | NonFiniteLossError)
+        named = ours and str(error).partition(": ")[0] in NAMES
+        if not named and not in_the_example(error):
+            return f"{type(error).__name__}: {str(error)[:90]}"
+    return ""
+
+
+@pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
+def test_wrong_values_in_each_place(function):
+    if function not in recorded_calls():
+        pytest.skip("its example calls it through another function only")
+    args, options = recorded_calls()[function]
+    right = inspect.signature(function).bind(*args, **options)
+    right.apply_defaults()
+    strange = []
+    for argument, given in right.arguments.items():
+        kind = inspect.signature(function).parameters[argument].kind
+        if kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD):
+            continue
+        for place, put in ways_to_replace(given):
+            for what, wrong in WRONG.items():
+                right.arguments[argument] = put(wrong)
+                if problem := problem_of(function, *right.args, **right.kwargs):
+                    strange.append(f"{argument}{place} = {what}: {problem}")
+        right.arguments[argument] = given
+    assert not strange, "\n" + "\n".join(strange)
