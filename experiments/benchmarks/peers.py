@@ -50,12 +50,16 @@ class Case(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """One way to make a step: ``state, loss = step(state, batch)``; ``weights`` are W, b, V, c."""
+    """One way to make a step: ``state, loss = step(state, batch)``; ``weights`` are W, b, V, c.
+
+    A step may be a whole run instead, of so many epochs over the one "batch" that is the data.
+    """
 
     state: Any
     step: Callable[[Any, Any], tuple[Any, Any]]
     weights: Callable[[Any], Sequence[Any]]
     batches: Sequence[Any]
+    epochs: int = 1
 
 
 def make_case(sizes: tuple[int, int, int], batch_size: int, steps: int, seed: int) -> Case:
@@ -114,23 +118,23 @@ def fnmath_gathering_peer(case: Case) -> Peer:
     )
 
 
-def fnmath_fit_peer(case: Case) -> Peer:
-    """All the steps of an epoch in one call; so there is one "batch", the data."""
+def fnmath_fit_peer(case: Case, *, epochs: int) -> Peer:
+    """All the steps of a run in one call; so there is one "batch", the data."""
     optimizer = optax.adam(LEARNING_RATE)
 
     @partial(jax.jit, donate_argnums=0)
-    def epoch(state: TrainState, data: Any) -> tuple[TrainState, jax.Array]:
+    def run(state: TrainState, data: Any) -> tuple[TrainState, jax.Array]:
         state, history = fit(
             state,
             data,
             objective=objective,
             optimizer=optimizer,
-            epochs=1,
+            epochs=epochs,
             batch_size=case.batch_size,
         )
         return state, history.train["loss"]
 
-    return Peer(fnmath_state(case, optimizer), epoch, fnmath_weights, [case.data])
+    return Peer(fnmath_state(case, optimizer), run, fnmath_weights, [case.data], epochs)
 
 
 def hand_written_step(optimizer: optax.GradientTransformation) -> Callable[..., Any]:
@@ -298,7 +302,8 @@ MAKERS: Mapping[str, Callable[[Case], Peer]] = {
     "hand-written JAX, fnmath's state": hand_written_same_state_peer,
     "fnmath": fnmath_peer,
     "fnmath, batch gathered in the step": fnmath_gathering_peer,
-    "fnmath, whole epoch by fit": fnmath_fit_peer,
+    "fnmath, one epoch by fit": partial(fnmath_fit_peer, epochs=1),
+    "fnmath, ten epochs by fit": partial(fnmath_fit_peer, epochs=10),
     "Flax NNX, nnx.jit": partial(nnx_peer, split=False),
     "Flax NNX, split and merge": partial(nnx_peer, split=True),
     "Equinox, filter_jit": equinox_peer,

@@ -318,7 +318,9 @@ def one_hidden_layer_backward(
     _check_layers("one_hidden_layer_backward", params)
     _checks.instance("one_hidden_layer_backward", "forward", forward, ForwardPass)
     hidden_layer, output_layer = params
-    losses_bar = mean_backward(forward.losses, jnp.float32(1))
+    _checks.floating("one_hidden_layer_backward", **{"forward.losses": forward.losses})
+    loss_bar = jnp.ones((), jnp.result_type(forward.losses))
+    losses_bar = mean_backward(forward.losses, loss_bar)
     logits_bar = softmax_cross_entropy_backward(forward.logits, labels, losses_bar)
     output_bar, hidden_bar = dense_backward(output_layer, forward.hidden, logits_bar)
     preactivation_bar = activation_backward(

@@ -144,9 +144,10 @@ class Comparison:
         pairs = zip(self.samples[name], self.samples[self.baseline], strict=True)
         return _quartiles([t / t_baseline for t, t_baseline in pairs])
 
-    def per(self, steps: int) -> Comparison:
-        """The same times per step, where each call took so many."""
-        times = {name: tuple(t / steps for t in ts) for name, ts in self.samples.items()}
+    def per(self, steps: int | Mapping[str, int]) -> Comparison:
+        """The same times per step, where each call took so many: all alike, or each by its name."""
+        of = steps if isinstance(steps, Mapping) else dict.fromkeys(self.samples, steps)
+        times = {name: tuple(t / of[name] for t in ts) for name, ts in self.samples.items()}
         return Comparison(times, self.baseline)
 
     def to_dict(self) -> dict[str, Any]:

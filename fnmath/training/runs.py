@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PyTree
 
 from fnmath import _checks
 from fnmath.training._arguments import Metrics, Objective, count_examples
-from fnmath.training.steps import TrainState, check_state, epoch_order, evaluate, train_steps
+from fnmath.training.steps import TrainState, _check_state, epoch_order, evaluate, train_steps
 
 
 class History(NamedTuple):
@@ -89,18 +89,25 @@ def _plan(
     name: str,
     state: TrainState,
     data: PyTree,
+    validation: PyTree | None,
     epochs: int,
     batch_size: int,
     *,
     resume: bool = False,
 ) -> _Plan:
-    """The checked plan of a run."""
+    """The checked plan of a run; one that may resume compiles its own chunks."""
     examples = count_examples(name, "data", data)
     _checks.size(name, epochs=epochs, batch_size=batch_size)
     if batch_size > examples:
         _checks.fail(name, f"batch_size is {batch_size}; wanted at most the {examples} examples")
     plan = _Plan(examples, batch_size)
-    if not resume and not isinstance(state.step, Tracer):
+    if validation is not None:
+        count_examples(name, "validation", validation)
+    traced = isinstance(state.step, Tracer)
+    if resume and traced:
+        problem = "state is traced; wanted numbers, as it compiles its own chunks"
+        _checks.fail(name, problem, "fit", error=TypeError)
+    if not resume and not traced:
         done = int(state.step) % plan.steps
         if done:
             problem = f"the state stands after step {done} of the {plan.steps} of an epoch"
@@ -165,10 +172,8 @@ def fit(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_state("fit", state, optimizer)
-    plan = _plan("fit", state, data, epochs, batch_size)
-    if validation is not None:
-        count_examples("fit", "validation", validation)
+    _check_state("fit", state, optimizer)
+    plan = _plan("fit", state, data, validation, epochs, batch_size)
 
     def one_epoch(state: TrainState, epoch: jax.Array) -> tuple[TrainState, tuple]:
         order = epoch_order(state.key, epoch, examples=plan.examples)
@@ -252,16 +257,11 @@ def fit_with_progress(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_state("fit_with_progress", state, optimizer)
-    if isinstance(state.step, Tracer):
-        problem = "state is traced; wanted numbers, as it compiles its own chunks"
-        _checks.fail("fit_with_progress", problem, "fit", error=TypeError)
+    _check_state("fit_with_progress", state, optimizer)
     _checks.size("fit_with_progress", steps_per_chunk=steps_per_chunk)
     if callback is not None:
         _checks.function("fit_with_progress", "callback", callback)
-    plan = _plan("fit_with_progress", state, data, epochs, batch_size, resume=True)
-    if validation is not None:
-        count_examples("fit_with_progress", "validation", validation)
+    plan = _plan("fit_with_progress", state, data, validation, epochs, batch_size, resume=True)
     steps = jax.jit(partial(train_steps, objective=objective, optimizer=optimizer))
     order_of = jax.jit(partial(epoch_order, examples=plan.examples))
     measure = jax.jit(partial(evaluate, objective=objective, batch_size=batch_size))

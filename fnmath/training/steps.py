@@ -38,7 +38,7 @@ class TrainState(NamedTuple):
     key: UInt32[Array, " words"]
 
 
-def check_state(name: str, state: Any, optimizer: optax.GradientTransformation) -> None:
+def _check_state(name: str, state: Any, optimizer: optax.GradientTransformation) -> None:
     """Raise unless this is a state, and one that the optimiser could have made."""
     check_optimizer(name, optimizer)
     _checks.instance(name, "state", state, TrainState, "train_state_init(key, params, optimizer)")
@@ -203,7 +203,7 @@ def train_step(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_state("train_step", state, optimizer)
+    _check_state("train_step", state, optimizer)
     examples = count_examples("train_step", "batch", batch)
 
     key = jax.random.wrap_key_data(state.key)
@@ -282,7 +282,7 @@ def train_steps(
     Source:
         Goodfellow, Bengio and Courville, Deep Learning (2016), algorithm 8.1.
     """
-    check_state("train_steps", state, optimizer)
+    _check_state("train_steps", state, optimizer)
     _checks.integer("train_steps", batches=batches)
     _checks.rank("train_steps", "batches", batches, "steps examples", exact=True)
     count_examples("train_steps", "data", data)
