@@ -316,10 +316,12 @@ def class_labels(
     labels: Any,
     along: int | tuple[int, ...] | None = -1,
     cure: str = "",
+    name: str = "logits",
 ) -> None:
     """Raise unless ``labels`` hold one integer for each row of the logits.
 
-    ``cure`` is the function to use where the labels hold an entry for each class.
+    ``cure`` is the function to use where the labels hold an entry for each class, and ``name`` that
+    of the logits.
     """
     array(function, "labels", labels)
     shape, came = jnp.shape(logits), jnp.shape(labels)
@@ -329,7 +331,7 @@ def class_labels(
     integer(function, labels=labels)
     if came != wanted:
         column = f"labels[{':, ' * len(wanted)}0]" if came == (*wanted, 1) else ""
-        fail(function, f"labels {came} do not fit logits {shape}; wanted {wanted}", column)
+        fail(function, f"labels {came} do not fit {name} {shape}; wanted {wanted}", column)
 
 
 def is_label(labels: Any, classes: int) -> jax.Array:

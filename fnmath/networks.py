@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.activations import relu
-from fnmath.initializers import he_normal, lecun_normal
+from fnmath.initializers import he_normal, lecun_normal, zeros
 from fnmath.layers import DenseParams, dense, dense_init
 
 Initializer = Callable[..., jax.Array]
@@ -26,13 +26,14 @@ def mlp_init(
     sizes: Sequence[int],
     *,
     kernel_init: Initializer | None = None,
+    bias_init: Initializer = zeros,
     dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> tuple[DenseParams, ...]:
     """Random parameters of a multilayer perceptron.
 
         Wₗ ~ 𝒩(0, 2/nₗ₋₁)  for the hidden layers,    W_L ~ 𝒩(0, 1/n_L₋₁)  for the last,
 
-    both truncated at two standard deviations, and all biases 0.
+    both truncated at two standard deviations, and all biases 0, unless others are given.
 
     A relu passes on half of the second moment of what it is given, so He's variance is twice
     LeCun's; the last layer feeds no relu.
@@ -41,14 +42,17 @@ def mlp_init(
         key: The random key.
         sizes: n₀, n₁, …, n_L: the features of the input, of each hidden layer and of the output.
         kernel_init: Draws every kernel, as ``kernel_init(key, (in, out), dtype)``, instead.
+        bias_init: Draws every bias, as ``bias_init(key, (out,), dtype)``.
         dtype: The dtype of the parameters.
 
     Returns:
-        One ``DenseParams`` per layer; biases are zero.
+        One ``DenseParams`` per layer.
 
     Raises:
-        TypeError: If the key is not a random key, or a size not an integer.
-        ValueError: If there are fewer than two sizes, or a size is below 1.
+        TypeError: If the key is not a random key, a size not an integer, an initialiser not a
+            function or what it draws not an array, or the dtype not a floating one.
+        ValueError: If there are fewer than two sizes, a size is below 1, or an initialiser draws
+            another shape than asked for.
 
     Example:
         >>> params = mlp_init(jax.random.key(0), (784, 128, 10))
@@ -66,11 +70,16 @@ def mlp_init(
         _checks.fail("mlp_init", f"sizes is {tuple(sizes)}; wanted at least (in_features, outputs)")
     for i, n in enumerate(sizes):
         _checks.size("mlp_init", **{f"sizes[{i}]": n})
+    _checks.dtype("mlp_init", "dtype", dtype, jnp.floating, "a floating dtype")
+    if kernel_init is not None:
+        _checks.function("mlp_init", "kernel_init", kernel_init)
+    _checks.function("mlp_init", "bias_init", bias_init)
+    inits = {"bias_init": bias_init, "dtype": dtype}
     layers = []
     for i, layer_key in enumerate(jax.random.split(key, len(sizes) - 1)):
         last = i == len(sizes) - 2
         init = kernel_init or (lecun_normal() if last else he_normal())
-        layers.append(dense_init(layer_key, sizes[i], sizes[i + 1], kernel_init=init, dtype=dtype))
+        layers.append(dense_init(layer_key, sizes[i], sizes[i + 1], kernel_init=init, **inits))
     return tuple(layers)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fnmath.activations import relu, tanh
-from fnmath.initializers import lecun_normal
+from fnmath.initializers import constant, he_normal, lecun_normal
 from fnmath.layers import DenseParams
 from fnmath.networks import mlp, mlp_init
 from tests.helpers import Mistake, assert_gradient, assert_transforms
@@ -35,6 +35,23 @@ MISTAKES = [
     Mistake(
         mlp_init, (KEY, 3), {}, TypeError,
         "mlp_init: sizes is a int; wanted a tuple of integers",
+    ),
+    Mistake(
+        mlp_init, (KEY, (3, 2)), {"kernel_init": 1.0}, TypeError,
+        "mlp_init: kernel_init is a float; wanted a function",
+    ),
+    Mistake(
+        mlp_init, (KEY, (3, 2)), {"kernel_init": he_normal}, TypeError,
+        "he_normal: in_axis is a random key; he_normal makes an initialiser, which takes it; "
+        "did you mean he_normal(…)(key, shape)?",
+    ),
+    Mistake(
+        mlp_init, (KEY, (3, 2)), {"bias_init": None}, TypeError,
+        "mlp_init: bias_init is a NoneType; wanted a function",
+    ),
+    Mistake(
+        mlp_init, (KEY, (3, 2)), {"dtype": "abc"}, TypeError,
+        "mlp_init: dtype is 'abc'; wanted a floating dtype; did you mean jnp.float32?",
     ),
     Mistake(
         mlp, (PARAMS[0], x), {}, TypeError,
@@ -106,6 +123,11 @@ def test_he_keeps_the_variance_of_a_deep_relu_stack():
 def test_one_layer_is_dense():
     params = mlp_init(KEY, (3, 2))
     np.testing.assert_array_equal(mlp(params, x), x @ params[0].kernel + params[0].bias)
+
+
+def test_initialisers_are_used():
+    params = mlp_init(KEY, (3, 4, 2), kernel_init=constant(2.0), bias_init=constant(0.5))
+    assert all((kernel == 2).all() and (bias == 0.5).all() for kernel, bias in params)
 
 
 def test_edges():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from decimal import Decimal
 
@@ -11,39 +10,41 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
+from fnmath.activations._exponentials import (
+    SHIFT,
+    compensated_exp,
+    computed_wide,
+    decaying,
+    factor,
+    finite,
+    growing,
+    head,
+    polynomial,
+    square,
+)
+from fnmath.activations._roots import (
+    GELU_ERF_SLOPE,
+    GELU_TANH_CURVATURE,
+    GELU_TANH_SLOPE,
+    MISH_CURVATURE_LEFT,
+    MISH_CURVATURE_RIGHT,
+    MISH_SLOPE,
+    SILU_CURVATURE,
+    SILU_SLOPE,
+    beside_root,
+)
 from fnmath.numerics import with_derivatives
 
 
-def _finite(x: jax.Array) -> jax.Array:
-    """The argument, ±∞ replaced by numbers: their products with 0 are to be 0."""
-    return jnp.where(jnp.isinf(x), jnp.sign(x), x)
+def _gated(x: jax.Array, W: jax.Array, k: jax.Array) -> jax.Array:
+    """Value x σ(a) for an odd increasing a(x), given W / k = exp(−a)."""
+    return jnp.maximum(x, -1e4) / (1 + W) * k
 
 
-def _wide(x: jax.Array) -> jax.Array:
-    """The argument in float32 at least: 8 or 11 bits bear few roundings."""
-    return jnp.asarray(x).astype(jnp.promote_types(jnp.result_type(x), jnp.float32))
-
-
-# An exponential exp(−a) is carried as k E: where it might be flushed to 0 though a multiple of it
-# is a normal number, k = exp(−64) and E = exp(64 − a), and its product with y is taken as y k E.
-_SHIFT = 64.0
-
-
-def _factor(far: jax.Array, x: jax.Array) -> jax.Array:
-    """k, by which E has to be multiplied."""
-    return jnp.where(far, math.exp(-_SHIFT), 1).astype(x.dtype)
-
-
-def _gated(x: jax.Array, E: jax.Array, k: jax.Array) -> jax.Array:
-    """Value x σ(a) for an odd increasing a(x), given k E = exp(−|a|)."""
-    return jnp.where(x >= 0, x, _finite(x) * k * E) / (1 + k * E)
-
-
-def _gated_slope(x: jax.Array, E: jax.Array, k: jax.Array, p: jax.Array) -> jax.Array:
+def _gated_slope(W: jax.Array, k: jax.Array, p: jax.Array) -> jax.Array:
     """Slope [x σ(a)]′ = σ(a) (1 + p σ(−a)),    p = x a′."""
-    e = k * E
-    right, left = 1 + (1 + p) * k * E, (1 + p + e) * k * E
-    return jnp.where(x >= 0, right, left) / jnp.square(1 + e)
+    gate = 1 / (1 + W)
+    return (1 + p * (W * gate)) * gate * k
 
 
 def _gated_curvature(E: jax.Array, k: jax.Array, q: jax.Array, r: jax.Array) -> jax.Array:
@@ -52,24 +53,21 @@ def _gated_curvature(E: jax.Array, k: jax.Array, q: jax.Array, r: jax.Array) -> 
     return ((q - r) + (q + r) * e) * k * E / (1 + e) ** 3
 
 
-def _silu_exponential(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    size = jnp.abs(x)
-    far = size > _SHIFT
-    return jnp.exp(jnp.where(far, _SHIFT - size, -size)), _factor(far, x)
-
-
 def _silu_curvature(x: jax.Array) -> jax.Array:
-    return _gated_curvature(*_silu_exponential(x), jnp.full_like(x, 2), jnp.abs(_finite(x)))
+    E, k = decaying(jnp.abs(x))
+    curvature = _gated_curvature(E, k, jnp.full_like(x, 2), jnp.abs(finite(x)))
+    return beside_root(jnp.abs(x), SILU_CURVATURE, curvature)
 
 
 @with_derivatives(_silu_curvature)
 def _silu_slope(x: jax.Array) -> jax.Array:
-    return _gated_slope(x, *_silu_exponential(x), _finite(x))
+    slope = _gated_slope(*growing(-x), jnp.clip(x, -1e4, 1e4))
+    return beside_root(x, SILU_SLOPE, slope)
 
 
 @with_derivatives(_silu_slope)
 def _silu(x: jax.Array) -> jax.Array:
-    return _gated(x, *_silu_exponential(x))
+    return _gated(x, *growing(-x))
 
 
 def silu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -98,34 +96,78 @@ def silu(x: Float[Array, "..."]) -> Float[Array, "..."]:
         approximation in reinforcement learning (2018), §2; Hendrycks and Gimpel (2016).
     """
     _checks.floating("silu", x=x)
-    return _silu(_wide(x)).astype(jnp.result_type(x))
+    return computed_wide(_silu, x)
+
+
+def _mish_parts(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """E, k, e = exp(−|x|) and the denominator D of the gate tanh(softplus(x)) in powers of e."""
+    E, k = decaying(jnp.abs(x))
+    e = k * E
+    return E, k, e, jnp.where(x >= 0, 1 + 2 * e * (1 + e), 2 + e * (2 + e))
+
+
+def _mish_curvature(x: jax.Array) -> jax.Array:
+    E, k, e, D = _mish_parts(x)
+    y = jnp.clip(x, -1e4, 1e4)
+    right = 2 * (1 + e) * D - y * (2 + e * (3 - 2 * e * (1 + e)))
+    left = 2 * (1 + e) * D + y * (2 + e * (2 - e * (3 + 2 * e)))
+    curvature = 4 * jnp.where(x >= 0, right * e, left) * k * E / D**3
+    curvature = beside_root(x, MISH_CURVATURE_LEFT, curvature)
+    return beside_root(x, MISH_CURVATURE_RIGHT, curvature)
+
+
+@with_derivatives(_mish_curvature)
+def _mish_slope(x: jax.Array) -> jax.Array:
+    E, k, e, D = _mish_parts(x)
+    y = jnp.clip(x, -1e4, 1e4)
+    right = (1 + 2 * e) * D + 4 * y * e * e * (1 + e)
+    left = ((2 + e) * D + 4 * y * (1 + e)) * k * E
+    return beside_root(x, MISH_SLOPE, jnp.where(x >= 0, right, left) / jnp.square(D))
+
+
+@with_derivatives(_mish_slope)
+def _mish(x: jax.Array) -> jax.Array:
+    E, k, e, D = _mish_parts(x)
+    return jnp.where(x >= 0, x * (1 + 2 * e), jnp.maximum(x, -1e4) * (2 + e) * k * E) / D
+
+
+def mish(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Self-regularised relative of ``silu``: x, let through as far as tanh(softplus(x)) says.
+
+        f(x) = x tanh(softplus(x)) = x g(x)
+        g(x) = (1 + 2e) / D,        D = 1 + 2e + 2e²    where x ≥ 0
+             = (2 + e) e / D,       D = 2 + 2e + e²     elsewhere,    e = exp(−|x|)
+
+    Gradient:
+        f′(x) = g(x) + x g′(x),    f″(x) = 2 g′(x) + x g″(x),    with w = eˣ
+        g′ = 4w (1 + w) / (2 + 2w + w²)²
+        g″ = 4w (2 + 2w − 3w² − 2w³) / (2 + 2w + w²)³
+
+    Args:
+        x: The argument.
+
+    Returns:
+        f(x) in the shape of x; the least is −0.309, at x = −1.192.
+
+    Raises:
+        TypeError: If x is not a floating-point array.
+
+    Example:
+        >>> print(mish(jnp.array([-jnp.inf, 0.0, 20.0])))
+        [-0.  0. 20.]
+
+    Source:
+        Misra, Mish: a self regularized non-monotonic activation function (2020), §2.
+    """
+    _checks.floating("mish", x=x)
+    return computed_wide(_mish, x)
 
 
 def _head_and_tail(c: Decimal, bits: int) -> tuple[float, float]:
     """The number c as the sum of a number of so many bits and what is left."""
     mantissa, exponent = math.frexp(c)
-    head = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
-    return head, float(c - Decimal(head))
-
-
-def _head(x: jax.Array, bits: int) -> jax.Array:
-    """The argument rounded to so many bits: products of heads are exact while their bits fit."""
-    finfo = jnp.finfo(x.dtype)
-    unsigned = jnp.uint64 if finfo.bits == 64 else jnp.uint32
-    last = 2 ** (finfo.nmant + 1 - bits)
-    mask, half = unsigned(2**finfo.bits - last), unsigned(last // 2)
-    x_bits = jax.lax.bitcast_convert_type(x, unsigned)
-    return jax.lax.bitcast_convert_type((x_bits + half) & mask, x.dtype)
-
-
-def _compensated_exp(s: jax.Array, rest: jax.Array, far: jax.Array) -> jax.Array:
-    """E of exp(−(s + rest)), for a rest whose square is nothing.
-
-    The relative error of exp(−s) is the absolute one of s: rounding s = 40 costs 16 ULP. So s is
-    the rounded sum of terms that are exact, or small; what rounding took is the rest.
-    """
-    E = jnp.exp(jnp.where(far, _SHIFT - s, -s))
-    return E - E * rest
+    c_head = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
+    return c_head, float(c - Decimal(c_head))
 
 
 # gelu's argument, a(x) = G₁ x + G₃ x³ with G₁ = 2 √(2/π), to 28 digits; with y = C x it is
@@ -144,45 +186,58 @@ def _gelu_exponential_slope(x: jax.Array) -> jax.Array:
     return -jnp.sign(x) * _gelu_argument_slope(x) * _gelu_exponential(x)
 
 
-@with_derivatives(_gelu_exponential_slope)
-def _gelu_exponential(x: jax.Array) -> jax.Array:
-    """E of exp(−|a(x)|), which is 0 long before |x| = 32."""
+def _gelu_argument(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """|a(x)| as a rounded sum and what rounding took, up to |x| = 32."""
     b = jnp.where(jnp.abs(x) < 32, jnp.abs(x), 32)
     bits = jnp.finfo(x.dtype).nmant + 1
     c_head, c_tail = _head_and_tail(_C, bits // 2)
     g_head, g_tail = _head_and_tail(_G, bits - bits // 3)
-    y, b_head = float(_C) * b, _head(b, bits // 2)
-    head = _head(y, bits // 3)
-    tail = ((c_head * b_head - head) + c_head * (b - b_head)) + c_tail * b
-    linear, cubic = g_head * head, head**3
-    small = tail * (float(_G) + (y * y + y * head + head * head)) + g_tail * head
+    y, b_head = float(_C) * b, head(b, bits // 2)
+    h = head(y, bits // 3)
+    tail = ((c_head * b_head - h) + c_head * (b - b_head)) + c_tail * b
+    linear, cubic = g_head * h, h**3
+    small = tail * (float(_G) + (y * y + y * h + h * h)) + g_tail * h
     s = (linear + cubic) + small
     bent = b > 4.73  # there the cubic term is the larger, from which s is subtracted exactly
     rest = ((jnp.where(bent, cubic, linear) - s) + jnp.where(bent, linear, cubic)) + small
-    return _compensated_exp(s, rest, b > 8)
+    return s, rest
+
+
+def _gelu_growing(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """W and k of exp(−a(x))."""
+    s, rest = _gelu_argument(x)
+    return growing(jnp.where(x < 0, s, -s), jnp.where(x < 0, rest, -rest))
+
+
+@with_derivatives(_gelu_exponential_slope)
+def _gelu_exponential(x: jax.Array) -> jax.Array:
+    """E of exp(−|a(x)|), which is 0 long before |x| = 32."""
+    return compensated_exp(*_gelu_argument(x), jnp.abs(x) > 8)
 
 
 def _gelu_factor(x: jax.Array) -> jax.Array:
-    return _factor(jnp.abs(x) > 8, x)
+    return factor(jnp.abs(x) > 8, x)
 
 
 def _gelu_tanh_curvature(x: jax.Array) -> jax.Array:
     E, k = _gelu_exponential(x), _gelu_factor(x)
     x = jnp.clip(x, -32, 32)
     slope = _gelu_argument_slope(x)
-    return _gated_curvature(E, k, 2 * slope + 6 * float(_G3) * x * x, jnp.abs(x) * slope**2)
+    q, r = 2 * slope + 6 * float(_G3) * x * x, jnp.abs(x) * slope**2
+    return beside_root(jnp.abs(x), GELU_TANH_CURVATURE, _gated_curvature(E, k, q, r))
 
 
 @with_derivatives(_gelu_tanh_curvature)
 def _gelu_tanh_slope(x: jax.Array) -> jax.Array:
     b = jnp.clip(x, -32, 32)
     p = b * _gelu_argument_slope(b)
-    return _gated_slope(x, _gelu_exponential(x), _gelu_factor(x), p)
+    slope = _gated_slope(*_gelu_growing(x), p)
+    return beside_root(x, GELU_TANH_SLOPE, slope)
 
 
 @with_derivatives(_gelu_tanh_slope)
 def _gelu_tanh(x: jax.Array) -> jax.Array:
-    return _gated(x, _gelu_exponential(x), _gelu_factor(x))
+    return _gated(x, *_gelu_growing(x))
 
 
 def _normal_exponential_slope(x: jax.Array) -> jax.Array:
@@ -192,18 +247,15 @@ def _normal_exponential_slope(x: jax.Array) -> jax.Array:
 @with_derivatives(_normal_exponential_slope)
 def _normal_exponential(x: jax.Array) -> jax.Array:
     """E of exp(−½ x²) = √(2π) φ(x), which is 0 long before |x| = 64."""
-    b = jnp.minimum(jnp.abs(x), 64)
-    bits = jnp.finfo(x.dtype).nmant + 1
-    head = _head(b, bits // 2)
-    exact, small = head * head / 2, (b - head) * (b + head) / 2
-    s = exact + small
-    return _compensated_exp(s, (exact - s) + small, b > 8)
+    exact, small = square(jnp.minimum(jnp.abs(x), 64))
+    s = (exact + small) / 2
+    return compensated_exp(s, (exact / 2 - s) + small / 2, jnp.abs(x) > 8)
 
 
 def _times_density(y: jax.Array, x: jax.Array) -> jax.Array:
     """The product y φ(x)."""
     near = 1 / math.sqrt(2 * math.pi)
-    k = jnp.where(jnp.abs(x) > 8, near * math.exp(-_SHIFT), near).astype(x.dtype)
+    k = jnp.where(jnp.abs(x) > 8, near * math.exp(-SHIFT), near).astype(x.dtype)
     return y * k * _normal_exponential(x)
 
 
@@ -229,30 +281,25 @@ def _mills_ratio(b: jax.Array) -> jax.Array:
     """R(b) = Φ(−b) / φ(b) for b ≥ 0; every coefficient is positive, so nothing cancels."""
     (above, below), end = (_MILLS_64, 40) if b.dtype == jnp.float64 else (_MILLS_32, 15)
     b = jnp.minimum(b, end)
-    return _polynomial(above, b) / _polynomial(below, b)
-
-
-def _polynomial(coefficients: tuple[float, ...], x: jax.Array) -> jax.Array:
-    first, *others = coefficients
-    return functools.reduce(lambda value, c: value * x + c, others, first * jnp.ones_like(x))
+    return polynomial(above, b) / polynomial(below, b)
 
 
 def _gelu_erf_curvature(x: jax.Array) -> jax.Array:
-    x = jnp.clip(x, -64, 64)
-    return _times_density(2 - x * x, x)
+    exact, small = square(jnp.clip(x, -64, 64))
+    return _times_density((2 - exact) - small, x)
 
 
 @with_derivatives(_gelu_erf_curvature)
 def _gelu_erf_slope(x: jax.Array) -> jax.Array:
     b = jnp.minimum(jnp.abs(x), 64)
     beyond = _times_density(b - _mills_ratio(b), x)
-    return jnp.where(x >= 0, 1 + beyond, -beyond)
+    return beside_root(x, GELU_ERF_SLOPE, jnp.where(x >= 0, 1 + beyond, -beyond))
 
 
 @with_derivatives(_gelu_erf_slope)
 def _gelu_erf(x: jax.Array) -> jax.Array:
     R = _mills_ratio(jnp.abs(x))
-    return jnp.where(x >= 0, x * (1 - _times_density(R, x)), _times_density(_finite(x) * R, x))
+    return jnp.where(x >= 0, x * (1 - _times_density(R, x)), _times_density(finite(x) * R, x))
 
 
 def gelu(x: Float[Array, "..."], approximate: bool = True) -> Float[Array, "..."]:
@@ -290,5 +337,4 @@ def gelu(x: Float[Array, "..."], approximate: bool = True) -> Float[Array, "..."
     """
     _checks.floating("gelu", x=x)
     _checks.boolean("gelu", "approximate", approximate)
-    f = _gelu_tanh if approximate else _gelu_erf
-    return f(_wide(x)).astype(jnp.result_type(x))
+    return computed_wide(_gelu_tanh if approximate else _gelu_erf, x)

@@ -1,4 +1,4 @@
-"""The sigmoid, its integral, its logarithm, and the hyperbolic tangent."""
+"""The sigmoid, its integral, its logarithm, the hyperbolic tangent, and algebraic relatives."""
 
 from __future__ import annotations
 
@@ -7,28 +7,36 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
+from fnmath.activations._exponentials import check_parameter, computed_wide, decaying, expm1
 from fnmath.numerics import with_derivatives
 
 
 def _sigmoid_curvature(x: jax.Array) -> jax.Array:
     """σ″(x) = −σ′(x) tanh(x/2)."""
-    return -_sigmoid_slope(x) * jnp.tanh(x / 2)
+    e = jnp.exp(-jnp.abs(x))
+    return -e / jnp.square(1 + e) * jnp.tanh(x / 2)
 
 
 @with_derivatives(_sigmoid_curvature)
 def _sigmoid_slope(x: jax.Array) -> jax.Array:
-    """σ′(x) = σ(x) σ(−x) = e / (1 + e)²."""
-    e = jnp.exp(-jnp.abs(x))
-    return e / jnp.square(1 + e)
+    """σ′(x) = σ(x) σ(−x) = s² w,    w = exp(−x), s = 1 / (1 + w): the exponential of σ."""
+    w = jnp.exp(-x)
+    s = 1 / (1 + w)
+    return jnp.minimum(w, float(jnp.finfo(x.dtype).max)) * s * s
 
 
 @with_derivatives(_sigmoid_slope)
+def _sigmoid(x: jax.Array) -> jax.Array:
+    return 1 / (1 + jnp.exp(-x))
+
+
 def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Logistic sigmoid, the probability whose log-odds are x.
 
         σ(x) = 1 / (1 + exp(−x))
 
-    Computed as 1 / (1 + e) for x ≥ 0 and e / (1 + e) for x < 0, where nothing overflows.
+    Where the exponential overflows, at −89 in float32, the quotient is below the smallest normal
+    number, and 0 is its value.
 
     Gradient:
         σ′(x) = σ(x) σ(−x),    σ″(x) = −σ′(x) tanh(x/2)
@@ -50,18 +58,28 @@ def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §3.10 and §6.2.2.2.
     """
     _checks.floating("sigmoid", x=x)
+    return computed_wide(_sigmoid, x)
+
+
+@with_derivatives(_sigmoid_slope)
+def _softplus_slope(x: jax.Array) -> jax.Array:
+    """The sigmoid from the exponential that softplus needs."""
     e = jnp.exp(-jnp.abs(x))
     return jnp.where(x >= 0, 1, e) / (1 + e)
 
 
-@with_derivatives(sigmoid)
+@with_derivatives(_softplus_slope)
+def _softplus(x: jax.Array) -> jax.Array:
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
 def softplus(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Smooth version of ``relu``, the integral of ``sigmoid``.
 
         f(x) = log(1 + exp(x)) = max(x, 0) + log1p(e)
 
     Gradient:
-        f′(x) = σ(x)
+        f′(x) = σ(x),    f″(x) = σ(x) σ(−x)
 
     Args:
         x: The argument.
@@ -80,7 +98,7 @@ def softplus(x: Float[Array, "..."]) -> Float[Array, "..."]:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §3.10.
     """
     _checks.floating("softplus", x=x)
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return computed_wide(_softplus, x)
 
 
 def log_sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -91,7 +109,7 @@ def log_sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     Never the logarithm of ``sigmoid``: σ(−104) is 0 in float32, and its logarithm −∞.
 
     Gradient:
-        f′(x) = σ(−x)
+        f′(x) = σ(−x),    f″(x) = −σ(x) σ(−x)
 
     Args:
         x: Log-odds, in nats.
@@ -113,7 +131,29 @@ def log_sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return -softplus(-x)
 
 
-@with_derivatives(lambda x: 4 * _sigmoid_slope(2 * x))
+def _exact_tanh(x: jax.Array) -> jax.Array:
+    """The tangent tanh x = sign(x) (1 − e) / (1 + e),    e = exp(−2|x|)."""
+    less = expm1(-2 * jnp.abs(x))
+    return -jnp.sign(x) * less / (2 + less)
+
+
+def _tanh_curvature(x: jax.Array) -> jax.Array:
+    """tanh″ x = −2 tanh x tanh′ x."""
+    E, k = decaying(2 * jnp.abs(x))
+    return -8 * _exact_tanh(x) * k * E / jnp.square(1 + k * E)
+
+
+@with_derivatives(_tanh_curvature)
+def _tanh_slope(x: jax.Array) -> jax.Array:
+    E, k = decaying(2 * jnp.abs(x))
+    return 4 * k * E / jnp.square(1 + k * E)
+
+
+@with_derivatives(_tanh_slope)
+def _tanh(x: jax.Array) -> jax.Array:
+    return _exact_tanh(x) if x.dtype == jnp.float64 else jnp.tanh(x)
+
+
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Hyperbolic tangent, the sigmoid stretched to (−1, 1).
 
@@ -121,6 +161,7 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
     Gradient:
         tanh′ x = 1 − tanh² x = 4 σ(2x) σ(−2x),    which does not cancel in the tails
+        tanh″ x = −2 tanh x tanh′ x
 
     Args:
         x: The argument.
@@ -141,4 +182,129 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
         Goodfellow, Bengio and Courville, Deep Learning (2016), §6.3.2.
     """
     _checks.floating("tanh", x=x)
-    return jnp.tanh(x)
+    return computed_wide(_tanh, x)
+
+
+def _soft_sign_curvature(x: jax.Array) -> jax.Array:
+    return -2 * jnp.sign(x) / (1 + jnp.abs(x)) ** 3
+
+
+@with_derivatives(_soft_sign_curvature)
+def _soft_sign_slope(x: jax.Array) -> jax.Array:
+    return 1 / jnp.square(1 + jnp.abs(x))
+
+
+@with_derivatives(_soft_sign_slope)
+def _soft_sign(x: jax.Array) -> jax.Array:
+    largest = float(jnp.finfo(x.dtype).max)
+    x = jnp.clip(x, -largest, largest)
+    return x / (1 + jnp.abs(x))
+
+
+def soft_sign(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Algebraic relative of ``tanh``, which approaches its limits slowly.
+
+        f(x) = x / (1 + |x|)
+
+    Gradient:
+        f′(x) = 1 / (1 + |x|)²,    f″(x) = −2 sign(x) / (1 + |x|)³        (0 at 0, where it jumps)
+
+    Args:
+        x: The argument.
+
+    Returns:
+        Numbers from −1 to 1 in the shape of x.
+
+    Raises:
+        TypeError: If x is not a floating-point array.
+
+    Example:
+        >>> print(soft_sign(jnp.array([-jnp.inf, 0.0, 3.0])))
+        [-1.    0.    0.75]
+
+    Source:
+        Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
+        (2010), §3 (the softsign of Bergstra and others).
+    """
+    _checks.floating("soft_sign", x=x)
+    return computed_wide(_soft_sign, x)
+
+
+def _hypotenuse(x: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """c, s = c² + b and √s, for |x| cut off at a c whose square is finite and dwarfs b."""
+    c = jnp.minimum(jnp.abs(x), 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4))
+    s = c * c + b
+    return c, s, jnp.sqrt(s)
+
+
+def _half_sum(x: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The half sum h = ½ (|x| + r) and r = √(x² + b), for x of any size."""
+    c, _, root = _hypotenuse(x, b)
+    r = root + (jnp.abs(x) - c)
+    return (jnp.abs(x) / 2) + r / 2, r
+
+
+def _over(y: jax.Array | float, x: jax.Array) -> jax.Array:
+    """The quotient y / x, where 0/0 is taken as 0."""
+    return jnp.where(x == 0, 0, y / jnp.where(x == 0, 1, x))
+
+
+def _squareplus_curvature(x: jax.Array, b: jax.Array) -> jax.Array:
+    _, s, root = _hypotenuse(x, b)
+    return _over(b / 2, s) * _over(1, root)
+
+
+def _squareplus_slope_by_b(x: jax.Array, b: jax.Array) -> jax.Array:
+    c, s, root = _hypotenuse(x, b)
+    return -_over(jnp.sign(x) * c / 4, s) * _over(1, root)
+
+
+@with_derivatives(_squareplus_curvature, _squareplus_slope_by_b)
+def _squareplus_slope(x: jax.Array, b: jax.Array) -> jax.Array:
+    c, _, root = _hypotenuse(x, b)
+    h, r = _half_sum(x, b)
+    return jnp.where(
+        x > 0, 0.5 + _over(c / 2, root), jnp.where(x < 0, _over(_over(b / 4, h), r), 0.5)
+    )
+
+
+@with_derivatives(_squareplus_slope, lambda x, b: _over(0.25, _half_sum(x, b)[1]))
+def _squareplus(x: jax.Array, b: jax.Array) -> jax.Array:
+    h, _ = _half_sum(x, b)
+    return jnp.where(x >= 0, h, _over(b / 4, h))
+
+
+def squareplus(x: Float[Array, "..."], b: float | Float[Array, "..."] = 4.0) -> Float[Array, "..."]:
+    """Algebraic relative of ``softplus``: a branch of a hyperbola above ``relu``.
+
+        f(x) = ½ (x + r) where x ≥ 0,    ¼ b / (½ (|x| + r)) elsewhere,    r = √(x² + b)
+
+    The second form is the first one, f(x) f(−x) = ¼ b, without its cancellation: in float32 a sum
+    of −5000 and √(5000² + 4) is 0.
+
+    Gradient:
+        f′(x) = f(x) / r,    f″(x) = ½ b / r³
+        ∂f/∂b = ¼ / r
+
+    Args:
+        x: The argument.
+        b: The width b ≥ 0 of the bend, the square of units of x; f(0) = ½ √b. An array broadcasts
+            to x.
+
+    Returns:
+        f(x) in the shape and units of x.
+
+    Raises:
+        TypeError: If x is not a floating-point array, or b not a number.
+        ValueError: If b < 0, or its shape does not broadcast to that of x.
+
+    Example:
+        >>> print(squareplus(jnp.array([-jnp.inf, 0.0, 1.5])))
+        [0. 1. 2.]
+
+    Source:
+        Barron, Squareplus: a softplus-like algebraic rectifier (2021).
+    """
+    _checks.floating("squareplus", x=x)
+    check_parameter("squareplus", "b", b, x, above=0, closed="[")
+    return computed_wide(_squareplus, x, b)

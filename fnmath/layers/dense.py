@@ -55,8 +55,10 @@ def dense_init(
         The parameters.
 
     Raises:
-        TypeError: If the key is not a random key, or a size not an integer.
-        ValueError: If a size is below 1: a layer of zero width passes nothing on.
+        TypeError: If the key is not a random key, a size not an integer, an initialiser not a
+            function or what it draws not an array, or the dtype not a floating one.
+        ValueError: If a size is below 1: a layer of zero width passes nothing on; or if an
+            initialiser draws another shape than asked for.
 
     Example:
         >>> params = dense_init(jax.random.key(0), 784, 128)
@@ -68,10 +70,30 @@ def dense_init(
     """
     _checks.key("dense_init", key)
     _checks.size("dense_init", in_features=in_features, out_features=out_features)
+    _checks.dtype("dense_init", "dtype", dtype, jnp.floating, "a floating dtype")
     kernel_key, bias_key = jax.random.split(key)
     kernel_init = lecun_normal() if kernel_init is None else kernel_init
-    kernel = kernel_init(kernel_key, (in_features, out_features), dtype)
-    return DenseParams(kernel, bias_init(bias_key, (out_features,), dtype))
+    kernel = _drawn("kernel_init", kernel_init, kernel_key, (in_features, out_features), dtype)
+    return DenseParams(kernel, _drawn("bias_init", bias_init, bias_key, (out_features,), dtype))
+
+
+def _drawn(
+    argument: str,
+    init: Initializer,
+    key: PRNGKeyArray,
+    shape: tuple[int, ...],
+    dtype: jax.typing.DTypeLike,
+) -> jax.Array:
+    """What an initialiser draws; raise where that is no array of the shape asked for."""
+    _checks.function("dense_init", argument, init)
+    drawn = init(key, shape, dtype)
+    if callable(drawn):
+        problem = f"{argument} gave a function; wanted an array of shape {shape}"
+        _checks.fail("dense_init", problem, f"{argument}=…()", error=TypeError)
+    _checks.floating("dense_init", **{f"what {argument} gave": drawn})
+    if jnp.shape(drawn) != shape:
+        _checks.fail("dense_init", f"{argument} gave the shape {jnp.shape(drawn)}; wanted {shape}")
+    return drawn
 
 
 def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:

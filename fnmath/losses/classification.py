@@ -1,32 +1,31 @@
 """Losses of classes: cross-entropies of logits.
 
-Notation: z are logits, p = softmax(z) the probabilities they stand for, m = max z; σ is the
-logistic sigmoid; t are label probabilities, y is an integer label; ż and ṫ are tangents.
+Notation: z are logits, p = softmax(z) the probabilities they stand for, m = max z; t are label
+probabilities, y is an integer label; K is the number of classes; ż and ṫ are tangents.
 
 Why no cross-entropy is ever 0
 ------------------------------
 A classifier that is sure and right still has a loss and a gradient, both of the size of 1 − p. They
 vanish if they are formed by subtracting from 1: in float32 the logits 17, 0, 0 already have p₀ = 1.
 So the derivatives here are closed forms, of which none subtracts a probability from 1 where that
-cancels: 1 − pⱼ is the sum of the others, and log pⱼ is zⱼ − m less log1p of the odds of all those
-behind the leader. Each is linear in the tangent, so that JAX transposes it for reverse mode, and is
+cancels: 1 − pⱼ is the sum of the others, and log pⱼ is zⱼ − m less log1p of the odds of all the
+others. Each is linear in the tangent, so that JAX transposes it for reverse mode, and is
 built of functions that have closed forms of their own, so that higher orders are as good.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
-from fnmath.activations import sigmoid
 from fnmath.numerics._shifted import (
     centred,
     largest,
@@ -35,76 +34,15 @@ from fnmath.numerics._shifted import (
     shifted_log_softmax,
     shifted_softmax,
 )
+from fnmath.numerics._wide import computed_wide
 
 LAST = (-1,)
-
-
-def _computed_wide(loss: Callable[..., Array], *arrays: Array) -> Array:
-    """The loss in single precision at least, rounded once to the precision of its arguments."""
-    dtype = jnp.result_type(*arrays)
-    wide = jnp.promote_types(dtype, jnp.float32)
-    return loss(*(jnp.asarray(x, wide) for x in arrays)).astype(dtype)
+Axis = int | tuple[int, ...] | None
 
 
 def _slope(weight: Callable[[], Array], tangent: Array | SymbolicZero) -> Any:
     """The tangent times its weight; 0 where nothing was moved, even under a weight of ∞."""
     return 0.0 if isinstance(tangent, SymbolicZero) else weight() * tangent
-
-
-@jax.custom_jvp
-def _binary_cross_entropy(
-    z: Float[Array, "*batch"], t: Float[Array, "*batch"]
-) -> Float[Array, "*batch"]:
-    against = jnp.where(z > 0, 1 - t, t)
-    certain = jnp.where(against == 0, 0, against * jnp.abs(z))
-    return certain + jnp.log1p(jnp.exp(-jnp.abs(z)))
-
-
-@functools.partial(_binary_cross_entropy.defjvp, symbolic_zeros=True)
-def _binary_cross_entropy_jvp(primals: tuple, tangents: tuple) -> tuple:
-    (z, t), (z_dot, t_dot) = primals, tangents
-    by_logit = _slope(lambda: (1 - t) * sigmoid(z) - t * sigmoid(-z), z_dot)
-    return _binary_cross_entropy(z, t), by_logit + _slope(lambda: -z, t_dot)
-
-
-def sigmoid_binary_cross_entropy(
-    logits: Float[Array, "*batch"], labels: Float[Array, "*batch"]
-) -> Float[Array, "*batch"]:
-    """Cross-entropy, in nats, of a yes-or-no event with log-odds z under the probability t.
-
-        ℓ(z, t) = −t log σ(z) − (1 − t) log σ(−z) = w |z| + log(1 + e⁻ˡᶻˡ)
-
-    with w the weight of the outcome that z speaks against: 1 − t where z > 0, t elsewhere. Both
-    terms of the last form are at least 0, so that neither takes digits from the other.
-
-    Gradient:
-        ∂ℓ/∂z = (1 − t) σ(z) − t σ(−z) = σ(z) − t
-        ∂ℓ/∂t = −z
-
-    A logit of ±∞ is a certainty: the loss is 0 where it is right, ∞ where it is wrong.
-
-    Args:
-        logits: The log-odds z of the event, in nats.
-        labels: The probability t of the event, of the same shape; 1 and 0 for yes and no.
-
-    Returns:
-        One loss per entry, in nats. Events of one example are for the caller to sum.
-
-    Raises:
-        TypeError: If an argument is not a floating-point array.
-        ValueError: If the shapes differ.
-
-    Example:
-        >>> loss = sigmoid_binary_cross_entropy(jnp.array([40.0, 40.0]), jnp.array([0.0, 1.0]))
-        >>> print(f"{loss[0]:.4g} {loss[1]:.4g}")  # log(1 + e⁴⁰) and log(1 + e⁻⁴⁰)
-        40 4.248e-18
-
-    Source:
-        Bishop, Pattern Recognition and Machine Learning (2006), §4.3.2, equation (4.90).
-    """
-    _checks.floating("sigmoid_binary_cross_entropy", logits=logits, labels=labels)
-    _checks.same_shape("sigmoid_binary_cross_entropy", logits=logits, labels=labels)
-    return _computed_wide(_binary_cross_entropy, logits, labels)
 
 
 def _dominant(w: Float[Array, "*batch classes"]) -> Bool[Array, "*batch classes"]:
@@ -127,20 +65,44 @@ def _odds_and_others(z: Float[Array, "*batch classes"]) -> tuple[Array, Array, A
     return ahead, jnp.where(z == m, behind, 1 + (behind - ahead)), 1 + behind
 
 
-def _classes_last(function: str, logits: Array, axis: int, where: Array | None) -> Array:
+def _on_last_axis(x: Array, axes: tuple[int, ...]) -> Array:
+    """The array with those axes last, several of them made one, in the order they are named in."""
+    x = jnp.moveaxis(jnp.asarray(x), axes, range(-len(axes), 0))
+    batch, classes = x.shape[: -len(axes)], x.shape[-len(axes) :]
+    return x if len(axes) == 1 else x.reshape((*batch, math.prod(classes)))
+
+
+def _classes_last(function: str, logits: Array, axis: Axis, where: Array | None) -> Array:
     """The logits with their classes on the last axis, those left out at −∞."""
     _checks.classes(function, logits, axis)
     if where is not None:
         _checks.mask(function, "where", where, logits=logits)
         logits = jnp.where(where, logits, -jnp.inf)
-    return jnp.moveaxis(jnp.asarray(logits), axis, -1)
+    return _on_last_axis(logits, _checks.axes(function, axis, logits))
+
+
+def _counting(function: str, logits: Array, axis: Axis, where: Array) -> Array:
+    """The classes that count, in the shape that ``_classes_last`` gives the logits."""
+    axes = _checks.axes(function, axis, logits)
+    return _on_last_axis(jnp.broadcast_to(where, jnp.shape(logits)), axes)
+
+
+def _logits_and_labels(
+    function: str, logits: Array, labels: Array, axis: Axis, where: Array | None
+) -> tuple[Array, Array]:
+    """Logits and label probabilities with the classes last; those left out have −∞ and 0."""
+    z, axes = _classes_last(function, logits, axis, where), _checks.axes(function, axis, logits)
+    t = _on_last_axis(labels, axes)
+    return z, t if where is None else jnp.where(_counting(function, logits, axis, where), t, 0)
 
 
 @jax.custom_jvp
 def _cross_entropy(
     z: Float[Array, "*batch classes"], t: Float[Array, "*batch classes"]
 ) -> Float[Array, "*batch"]:
-    return jnp.sum(jnp.where(t == 0, 0, -t * shifted_log_softmax(z, LAST)), -1)
+    m = largest(z, LAST)
+    leader = jnp.log1p(jnp.maximum(rest(z, m, LAST), 0))
+    return jnp.sum(jnp.where(t == 0, 0, t * (jnp.where(z == m, 0, m - z) + leader)), -1)
 
 
 @functools.partial(_cross_entropy.defjvp, symbolic_zeros=True)
@@ -174,8 +136,7 @@ def _residual_jvp(primals: tuple, tangents: tuple) -> tuple:
 def softmax_cross_entropy(
     logits: Float[Array, "*shape"],
     labels: Float[Array, "*shape"],
-    axis: int = -1,
-    *,
+    axis: Axis = -1,
     where: Bool[Array, "..."] | None = None,
 ) -> Float[Array, "*batch"]:
     """Cross-entropy, in nats, of the softmax of the logits under the label probabilities.
@@ -192,7 +153,7 @@ def softmax_cross_entropy(
     Args:
         logits: Scores z of the classes, in nats up to a constant per example.
         labels: Probabilities t of the classes, of the same shape; one-hot for hard labels.
-        axis: The axis of the classes.
+        axis: The axis of the classes, or several axes that count them together, or None for all.
         where: The classes that count, in a shape that broadcasts to that of the logits; the others
             are left out of both sums, and whatever stands there, nan included, does not matter. An
             example with none has loss 0.
@@ -220,24 +181,84 @@ def softmax_cross_entropy(
         _checks.fail(name, "labels are integers; wanted a probability for each class", cure)
     _checks.floating(name, labels=labels)
     _checks.same_shape(name, logits=logits, labels=labels)
-    z, t = _classes_last(name, logits, axis, where), jnp.moveaxis(labels, axis, -1)
-    if where is not None:
-        t = jnp.where(jnp.moveaxis(jnp.broadcast_to(where, logits.shape), axis, -1), t, 0)
-    return _computed_wide(_cross_entropy, z, t)
+    z, t = _logits_and_labels(name, logits, labels, axis, where)
+    return computed_wide(_cross_entropy, z, t)
+
+
+def safe_softmax_cross_entropy(
+    logits: Float[Array, "*batch classes"], labels: Float[Array, "*batch classes"]
+) -> Float[Array, "*batch"]:
+    """Cross-entropy that takes 0 · log 0 as 0: another name of ``softmax_cross_entropy``.
+
+        ℓ(z, t) = −Σₖ tₖ log pₖ,    where tₖ = 0 adds nothing
+
+    Optax has the two apart, one that gives nan at a logit of −∞ and one that does not; here both
+    are right there.
+
+    Gradient:
+        ∂ℓ/∂zⱼ = pⱼ Σ_{k≠j} tₖ − tⱼ Σ_{k≠j} pₖ
+        ∂ℓ/∂tⱼ = −log pⱼ
+
+    Args:
+        logits: Scores z of the classes, on the last axis, in nats up to a constant per example.
+        labels: Probabilities t of the classes, of the same shape.
+
+    Returns:
+        One loss per example, in nats.
+
+    Raises:
+        TypeError: If an argument is not a floating-point array.
+        ValueError: If the shapes differ, or there are no classes.
+
+    Example:
+        >>> z, t = jnp.array([-jnp.inf, 0.0, 0.0]), jnp.array([0.0, 0.0, 1.0])
+        >>> print(f"{safe_softmax_cross_entropy(z, t):.4f}")  # log 2
+        0.6931
+
+    Source:
+        Cover and Thomas, Elements of Information Theory (2006), §2.1 (the convention 0 log 0 = 0).
+    """
+    name = "safe_softmax_cross_entropy"
+    _checks.floating(name, logits=logits, labels=labels)
+    _checks.same_shape(name, logits=logits, labels=labels)
+    z, t = _logits_and_labels(name, logits, labels, -1, None)
+    return computed_wide(_cross_entropy, z, t)
+
+
+def _at_label(x: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]) -> Array:
+    return jnp.take_along_axis(x, labels[..., None], -1, mode="clip")
 
 
 def _is_class(z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]) -> Array:
-    return ((labels >= 0) & (labels < np.int32(z.shape[-1])))[..., None]
+    return _checks.is_label(labels, z.shape[-1])[..., None]
+
+
+def _against_label(
+    z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
+) -> tuple[Array, Array, Array, Array]:
+    """Odds against the leader: of each class, of that at the label, of all the others together.
+
+    The last is which class is that at the label. All others together, where the label leads, are
+    the odds against it: one sum over the classes, in which nothing is counted twice.
+    """
+    m, at_label = largest(z, LAST), labels[..., None] == jnp.arange(z.shape[-1])
+    ahead = odds(z, m)
+    others = jnp.sum(jnp.where(at_label, 0, ahead), -1, keepdims=True)
+    return ahead, odds(_at_label(z, labels), m), others, at_label
 
 
 @jax.custom_jvp
 def _surprise(
     z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, "*batch"]:
-    """−log p at the label; nan where there is no such class."""
-    m = largest(z, LAST)
-    z_y = jnp.take_along_axis(z, labels[..., None], -1, mode="clip")
-    surprise = jnp.where(z_y == m, 0, m - z_y) + jnp.log1p(jnp.maximum(rest(z, m, LAST), 0))
+    """−log p at the label; nan where there is no such class.
+
+    Behind the leader by d, the label adds exp(−d) − 1 to the odds 1 + … of the others.
+    """
+    m, z_y = largest(z, LAST), _at_label(z, labels)
+    _, ahead_y, others, _ = _against_label(z, labels)
+    behind = jnp.maximum(others + (ahead_y - 1), 0)
+    surprise = jnp.where(z_y == m, 0, m - z_y) + jnp.log1p(behind)
     return jnp.where(_is_class(z, labels), surprise, jnp.nan)[..., 0]
 
 
@@ -251,9 +272,9 @@ def _surprise_residual(
     z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, "*batch classes"]:
     """The probabilities p, with −Σ_{k≠y} pₖ at the label y; nan where there is no such class."""
-    ahead, others, total = _odds_and_others(z)
-    at_label = labels[..., None] == jnp.arange(z.shape[-1])
-    return jnp.where(_is_class(z, labels), jnp.where(at_label, -others, ahead) / total, jnp.nan)
+    ahead, ahead_y, others, at_label = _against_label(z, labels)
+    total = jnp.where(_is_class(z, labels), others + ahead_y, jnp.nan)
+    return jnp.where(at_label, -others, ahead) / jnp.where(total == 0, 1, total)
 
 
 @_surprise_residual.defjvp
@@ -263,39 +284,127 @@ def _surprise_residual_jvp(primals: tuple, tangents: tuple) -> tuple:
     return _surprise_residual(z, labels), defined * p * centred(z_dot, p, LAST)
 
 
+def _ignored(function: str, labels: Array, ignore_label: int | None) -> Array | None:
+    """Which examples have the label that is to be ignored; None where no label is."""
+    if ignore_label is None:
+        return None
+    limits = jnp.iinfo(jnp.int32)
+    _checks.size(function, minimum=int(limits.min), ignore_label=ignore_label)
+    limits = jnp.iinfo(jnp.result_type(labels))
+    possible = int(limits.min) <= ignore_label <= int(limits.max)
+    return jnp.asarray(labels) == ignore_label if possible else jnp.zeros(jnp.shape(labels), bool)
+
+
+def _check_class_weights(function: str, class_weights: Any, classes: int) -> None:
+    _checks.floating(function, class_weights=class_weights)
+    if jnp.shape(class_weights) != (classes,):
+        problem = f"class_weights {jnp.shape(class_weights)}; wanted one for each of {classes}"
+        _checks.fail(function, f"{problem} classes, ({classes},)")
+
+
+def _weighted(
+    loss: Float[Array, "*batch"], labels: Integer[Array, "*batch"], weights: Array | None
+) -> Float[Array, "*batch"]:
+    """The loss times the weight of the label, where a weight of 0 makes even ∞ nothing."""
+    if weights is None:
+        return loss
+    of_label = jnp.take(jnp.asarray(weights, loss.dtype), labels, mode="clip")
+    counts = (of_label != 0) | jnp.isfinite(loss) | ~_checks.is_label(labels, weights.shape[0])
+    return of_label * jnp.where(counts, loss, 0)
+
+
+def _smoothed(
+    z: Float[Array, "*batch classes"],
+    labels: Integer[Array, "*batch"],
+    smoothing: Any,
+    weights: Array | None,
+    counting: Array | None,
+) -> Float[Array, "*batch classes"]:
+    """Label probabilities (1 − ε) w_y at the label y, and ε wₖ/K at each of the K classes."""
+    counting = jnp.ones_like(z, bool) if counting is None else counting
+    weights = jnp.ones(z.shape[-1], z.dtype) if weights is None else jnp.asarray(weights, z.dtype)
+    eps = jnp.asarray(smoothing, z.dtype)
+    eps = jnp.where((eps >= 0) & (eps <= 1), eps, jnp.nan)[..., None]
+    K = jnp.maximum(jnp.sum(counting, -1, dtype=z.dtype, keepdims=True), 1)
+    at_label = labels[..., None] == jnp.arange(z.shape[-1])
+    t = jnp.where(counting, eps / K, 0) + jnp.where(at_label, 1 - eps, 0)
+    return jnp.where(_is_class(z, labels), t * weights, jnp.nan)
+
+
+def _examples(
+    function: str,
+    logits: Array,
+    labels: Array,
+    axis: Axis,
+    where: Array | None,
+    ignore_label: int | None,
+    *,
+    cure: str = "",
+) -> tuple[Array, Array, Array | None]:
+    """Logits with the classes last, labels, and which examples count (None where all do).
+
+    An example whose label is ignored has logits and label 0 here.
+    """
+    _checks.floating(function, logits=logits)
+    z = _classes_last(function, logits, axis, where)
+    _checks.class_labels(function, logits, labels, axis, cure)
+    y, ignored = jnp.asarray(labels), _ignored(function, labels, ignore_label)
+    counts = None if where is None else _counting(function, logits, axis, where).any(-1)
+    if ignored is not None:
+        counts = ~ignored if counts is None else counts & ~ignored
+        z, y = jnp.where(ignored[..., None], 0, z), jnp.where(ignored, 0, y)
+    _checks.labels_known(function, y, z.shape[-1], where=True if counts is None else counts)
+    return z, y, counts
+
+
 def softmax_cross_entropy_with_integer_labels(
     logits: Float[Array, "*shape"],
     labels: Integer[Array, "*batch"],
-    axis: int = -1,
-    *,
+    axis: Axis = -1,
     where: Bool[Array, "..."] | None = None,
+    *,
+    label_smoothing: float | Float[Array, "..."] = 0.0,
+    class_weights: Float[Array, " classes"] | None = None,
+    ignore_label: int | None = None,
 ) -> Float[Array, "*batch"]:
     """Cross-entropy, in nats, of the softmax of the logits at the class that occurred.
 
-        ℓ(z, y) = −log p_y = (m − z_y) + log(1 + Σ_{j≠argmax} exp(zⱼ − m))
+        ℓ(z, y) = −(1 − ε) w_y log p_y − ε/K Σₖ wₖ log pₖ,    by default −log p_y
+        −log p_y = (m − z_y) + log(1 + Σ_{j≠y} exp(zⱼ − m) + (exp(z_y − m) − 1))
 
-    What ``softmax_cross_entropy`` gives for one-hot labels, of which none is formed.
+    What ``softmax_cross_entropy`` gives for one-hot labels, of which none is formed unless they are
+    smoothed.
 
     Gradient:
-        ∂ℓ/∂zⱼ = pⱼ for j ≠ y,    ∂ℓ/∂z_y = −Σ_{j≠y} pⱼ
+        ∂ℓ/∂zⱼ = pⱼ for j ≠ y,    ∂ℓ/∂z_y = −Σ_{j≠y} pⱼ        (w = 1, ε = 0)
+        ∂ℓ/∂zⱼ = pⱼ Σ_{k≠j} tₖ − tⱼ Σ_{k≠j} pₖ,    tₖ = (1 − ε) w_y [k = y] + ε wₖ/K
 
     Logits of ±∞ mean what they mean there; a label at −∞, or at a class left out, has the loss ∞. A
     label outside [0, classes) makes the loss of its example nan, and the gradient, even where that
-    loss is masked afterwards: to leave an example out, leave out all of its classes by ``where``.
+    loss is masked afterwards: to leave an example out, give it the label ``ignore_label``.
 
     Args:
         logits: Scores z of the classes, in nats up to a constant per example.
         labels: The class y of each example, of the shape of the logits without ``axis``.
-        axis: The axis of the classes.
+        axis: The axis of the classes, or several axes that count them together, or None for all.
         where: The classes that count, in a shape that broadcasts to that of the logits; whatever
             stands in the others, nan included, does not matter. An example with none has loss 0.
+        label_smoothing: The share ε from 0 to 1 of each label that is spread evenly over the K
+            classes that count; an array may hold one per example.
+        class_weights: The weight wₖ of each class, which the smoothed share has as well; what has
+            the weight 0 adds nothing. None for all 1. The mean that PyTorch takes by default is the
+            sum of the losses over that of the weights w_y.
+        ignore_label: A label, within the classes or not, whose examples have the loss and the
+            gradient 0, whatever their logits; None for none. PyTorch ignores −100 by default.
 
     Returns:
         One loss per example, of the shape of the labels, in nats.
 
     Raises:
-        TypeError: If the logits are not floating-point, the labels no integers, ``where`` no bool.
-        ValueError: If the shapes do not fit, the axis does not exist, or there are no classes.
+        TypeError: If the logits or the weights are not floating-point, the labels or
+            ``ignore_label`` no integers, ``where`` no bool.
+        ValueError: If the shapes do not fit, the axis does not exist, there are no classes, or ε
+            lies outside [0, 1].
 
     Example:
         >>> z = jnp.array([[17.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -304,13 +413,22 @@ def softmax_cross_entropy_with_integer_labels(
         8.280e-08 nan
 
     Source:
-        Goodfellow, Bengio and Courville, Deep Learning (2016), §6.2.2.3.
+        Goodfellow, Bengio and Courville, Deep Learning (2016), §6.2.2.3; Szegedy et al., Rethinking
+        the inception architecture for computer vision (2016), §7 (label smoothing).
     """
     name = "softmax_cross_entropy_with_integer_labels"
-    _checks.floating(name, logits=logits)
-    z = _classes_last(name, logits, axis, where)
-    _checks.class_labels(name, logits, labels, axis, "softmax_cross_entropy")
-    counts = True if where is None else jnp.any(jnp.broadcast_to(where, jnp.shape(logits)), axis)
-    _checks.labels_known(name, labels, z.shape[-1], where=counts)
-    loss = _computed_wide(lambda z: _surprise(z, jnp.asarray(labels)), z)
-    return loss if where is None else jnp.where(counts, loss, 0)
+    z, y, counts = _examples(
+        name, logits, labels, axis, where, ignore_label, cure="softmax_cross_entropy"
+    )
+    _checks.number(name, "label_smoothing", label_smoothing, above=0, below=1, closed="[]")
+    _checks.broadcasts_to(name, "label_smoothing", label_smoothing, "labels", labels)
+    if class_weights is not None:
+        _check_class_weights(name, class_weights, z.shape[-1])
+    if isinstance(label_smoothing, float | int) and label_smoothing == 0:
+        loss = computed_wide(lambda z: _weighted(_surprise(z, y), y, class_weights), z)
+    else:
+        among = None if where is None else _counting(name, logits, axis, where)
+        loss = computed_wide(
+            lambda z: _cross_entropy(z, _smoothed(z, y, label_smoothing, class_weights, among)), z
+        )
+    return loss if counts is None else jnp.where(counts, loss, 0)

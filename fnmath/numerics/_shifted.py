@@ -17,14 +17,19 @@ def largest(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     return jnp.where(m == -jnp.inf, 0, m)
 
 
-def _behind(x: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The difference x − m as d + e: d rounded, e what rounding took; 0 for a leader.
+def _difference(x: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The difference x − m as d + e: d rounded, e what rounding took; e is nan beside an infinity.
 
     Of an entry 50 nats behind, rounding may take 2·10⁻⁶ nats: 28 ULP of its exponential.
     """
     d = x - m
     shift = d - x
-    e = (x - (d - shift)) - (m + shift)
+    return d, (x - (d - shift)) - (m + shift)
+
+
+def _behind(x: jax.Array, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same difference with d = 0 for a leader, and e = 0 beside an infinity."""
+    d, e = _difference(x, m)
     return jnp.where(x == m, 0, d), jnp.where(jnp.isfinite(d), e, 0)
 
 
@@ -36,7 +41,9 @@ def _exp(d: jax.Array, e: jax.Array) -> jax.Array:
 
 def odds(x: jax.Array, m: jax.Array) -> jax.Array:
     """exp(xᵢ − m), right to the last place; 1 for a leader."""
-    return _exp(*_behind(x, m))
+    d, e = _difference(x, m)
+    exp_d = jnp.exp(d)
+    return jnp.where(x == m, 1, jnp.where(exp_d == 0, 0, exp_d + exp_d * e))
 
 
 def rest(x: jax.Array, m: jax.Array, axis: tuple[int, ...]) -> jax.Array:
@@ -76,8 +83,7 @@ def _softmax_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) -> tupl
 def shifted_log_softmax(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """Logarithms xᵢ − logsumexp(x) of the weights; −∞ where every xᵢ is −∞."""
     m = largest(x, axis)
-    d, e = _behind(x, m)
-    return d + (e - jnp.log1p(jnp.maximum(rest(x, m, axis), 0)))
+    return jnp.where(x == m, 0, x - m) - jnp.log1p(jnp.maximum(rest(x, m, axis), 0))
 
 
 @shifted_log_softmax.defjvp

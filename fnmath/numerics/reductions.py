@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from fnmath import _checks
 from fnmath.numerics._shifted import shifted_logmeanexp, shifted_logsumexp
+from fnmath.numerics._wide import computed_wide
 from fnmath.numerics.elementwise import safe_divide
 
 
@@ -58,7 +59,7 @@ def logsumexp(
     if where is not None:
         _checks.mask("logsumexp", "where", where, x=x)
         x = jnp.where(where, x, -jnp.inf)
-    total = shifted_logsumexp(jnp.asarray(x), axes)
+    total = computed_wide(lambda x: shifted_logsumexp(x, axes), x)
     return total if keepdims else jnp.squeeze(total, axes)
 
 
@@ -111,7 +112,7 @@ def logmeanexp(
         _checks.mask("logmeanexp", "where", where, x=x)
         entries = jnp.broadcast_to(where, x.shape)
         x = jnp.where(entries, x, -jnp.inf)
-    mean = shifted_logmeanexp(x, axes, entries)
+    mean = computed_wide(lambda x: shifted_logmeanexp(x, axes, entries), x)
     return mean if keepdims else jnp.squeeze(mean, axes)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnmath.initializers import he_normal
+from fnmath.initializers import he_normal, zeros
 from fnmath.layers import DenseParams, dense, dense_init
 from tests.helpers import Mistake, assert_gradient, assert_transforms
 
@@ -53,6 +53,28 @@ MISTAKES = [
     Mistake(
         dense_init, (jax.random.split(KEY), 3, 2), {}, ValueError,
         "dense_init: key has shape (2,); wanted a single key; did you mean jax.vmap over the keys?",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"kernel_init": he_normal}, TypeError,
+        "he_normal: in_axis is a random key; he_normal makes an initialiser, which takes it; "
+        "did you mean he_normal(…)(key, shape)?",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"kernel_init": lambda *args: zeros}, TypeError,
+        "dense_init: kernel_init gave a function; wanted an array of shape (3, 2); "
+        "did you mean kernel_init=…()?",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"bias_init": lambda *args: zeros(*args)[None]}, ValueError,
+        "dense_init: bias_init gave the shape (1, 2); wanted (2,)",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"bias_init": None}, TypeError,
+        "dense_init: bias_init is a NoneType; wanted a function",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"dtype": "abc"}, TypeError,
+        "dense_init: dtype is 'abc'; wanted a floating dtype; did you mean jnp.float32?",
     ),
 ]  # fmt: skip
 

@@ -13,7 +13,8 @@ from jax.experimental import checkify
 
 from fnmath import numerics
 from fnmath.losses import (
-    sigmoid_binary_cross_entropy,
+    safe_softmax_cross_entropy,
+    smooth_labels,
     softmax_cross_entropy,
     softmax_cross_entropy_with_integer_labels,
 )
@@ -22,22 +23,6 @@ from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_wi
 NAME = "softmax_cross_entropy_with_integer_labels"
 z, t, y = jnp.zeros((4, 3)), jnp.full((4, 3), 1 / 3), jnp.arange(4) % 3
 MISTAKES = [
-    Mistake(
-        sigmoid_binary_cross_entropy,
-        (y, t[:, 0]),
-        {},
-        TypeError,
-        "sigmoid_binary_cross_entropy: logits has dtype int32; wanted a floating dtype; "
-        "did you mean logits.astype(jnp.float32)?",
-    ),
-    Mistake(
-        sigmoid_binary_cross_entropy,
-        (t[:, :1], t[:, 0]),
-        {},
-        ValueError,
-        "sigmoid_binary_cross_entropy: logits (4, 1) and labels (4,) must have one shape; "
-        "did you mean logits[:, 0]?",
-    ),
     Mistake(
         softmax_cross_entropy,
         (z, y),
@@ -142,6 +127,50 @@ MISTAKES = [
         ValueError,
         f"{NAME}: where (4,) must broadcast to logits (4, 3); did you mean where[..., None]?",
     ),
+    Mistake(
+        safe_softmax_cross_entropy,
+        (z, y),
+        {},
+        TypeError,
+        "safe_softmax_cross_entropy: labels has dtype int32; wanted a floating dtype; "
+        "did you mean labels.astype(jnp.float32)?",
+    ),
+    Mistake(
+        safe_softmax_cross_entropy,
+        (z, t[0]),
+        {},
+        ValueError,
+        "safe_softmax_cross_entropy: logits (4, 3) and labels (3,) must have one shape",
+    ),
+    Mistake(
+        softmax_cross_entropy_with_integer_labels,
+        (z, y),
+        {"label_smoothing": 1.5},
+        ValueError,
+        f"{NAME}: label_smoothing is 1.5; wanted a number in [0, 1]",
+    ),
+    Mistake(
+        softmax_cross_entropy_with_integer_labels,
+        (z, y),
+        {"class_weights": y},
+        TypeError,
+        f"{NAME}: class_weights has dtype int32; wanted a floating dtype; "
+        "did you mean class_weights.astype(jnp.float32)?",
+    ),
+    Mistake(
+        softmax_cross_entropy_with_integer_labels,
+        (z, y),
+        {"class_weights": t[:, 0]},
+        ValueError,
+        f"{NAME}: class_weights (4,); wanted one for each of 3 classes, (3,)",
+    ),
+    Mistake(
+        softmax_cross_entropy_with_integer_labels,
+        (z, y),
+        {"ignore_label": 1.0},
+        TypeError,
+        f"{NAME}: ignore_label is 1.0 (float); wanted an integer",
+    ),
 ]
 
 # Confident, undecided, far apart, nearly tied, and differences z − m that float32 rounds.
@@ -161,7 +190,6 @@ LOGITS = jnp.array(
     ]
 )
 # Compiled whole, they are quicker to test than operation by operation.
-binary = jax.jit(sigmoid_binary_cross_entropy)
 of_probabilities = jax.jit(softmax_cross_entropy)
 of_labels = jax.jit(softmax_cross_entropy_with_integer_labels)
 BOTH_MODES = pytest.mark.parametrize("derivative", [jax.grad, jax.jacfwd], ids=["rev", "fwd"])
@@ -459,75 +487,137 @@ class TestSoftmaxCrossEntropy:
         assert f(half, half).dtype == jnp.bfloat16
         assert f(half, half.astype(jnp.float32)).dtype == jnp.float32
 
+    def test_safe_is_another_name(self):
+        z, t = self.z.at[0, 0].set(-jnp.inf), jnp.eye(4)[self.y]
+        z, t = z[:8], smooth_labels(t, 0.1).at[0, 0].set(0)[:8]
+        np.testing.assert_array_equal(safe_softmax_cross_entropy(z, t), of_probabilities(z, t))
+        theirs = optax.losses.safe_softmax_cross_entropy(z, t)
+        np.testing.assert_allclose(safe_softmax_cross_entropy(z, t), theirs, rtol=1e-5)
+        assert_transforms(safe_softmax_cross_entropy, z, t)
 
-class TestSigmoidBinaryCrossEntropy:
-    z = jnp.array([0.0, 1e-7, 0.06, 1.0, 3.0, 17.0, 20.0, 40.0, 80.0, 1e4])
-    z, t = (a.ravel() for a in jnp.meshgrid(jnp.concatenate([z, -z]), jnp.array([0, 0.03, 1.0])))
 
-    def exact(self, order):
-        """The loss, ∂ℓ/∂z or ∂²ℓ/∂z², of 50 digits."""
+class TestOptionsOfIntegerLabels:
+    """label_smoothing, class_weights, ignore_label: PyTorch's, one loss per example."""
 
-        def entry(z, t):
-            with mpmath.workdps(50):
-                z, t = mpmath.mpf(float(z)), mpmath.mpf(float(t))
-                yes, no = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
-                if order == 0:
-                    return float(t * mpmath.log1p(mpmath.exp(-z)) + (1 - t) * -mpmath.log(no))
-                return float((1 - t) * yes - t * no if order == 1 else yes * no)
+    z, y = jax.random.normal(jax.random.key(3), (20, 5)) * 4, jnp.arange(20) % 5
+    w = jnp.array([0.5, 2.0, 1.0, 0.0, 3.0])
 
-        return np.array([entry(z, t) for z, t in zip(self.z, self.t, strict=True)])
-
-    def test_reference(self):
-        with mpmath.workdps(9000):  # log1p(exp(−10⁴)) is 10⁻⁴³⁴³
-            expected = self.exact(0)
-        assert_within_ulp(binary(self.z, self.t), expected, 2)
-
-    @BOTH_MODES
-    def test_reference_derivatives(self, derivative):
-        first = jax.vmap(derivative(binary))
-        assert_within_ulp(first(self.z, self.t), self.exact(1), 3)
-        second = jax.vmap(derivative(jax.grad(binary)))
-        assert_within_ulp(second(self.z, self.t), self.exact(2), 4)
+    @pytest.mark.usefixtures("x64")
+    def test_agree_with_torch(self):
+        torch = pytest.importorskip("torch")
+        z, w = jnp.float64(self.z), jnp.float64(self.w)
+        tensors = [torch.tensor(np.array(a)) for a in (z, self.y, w)]
+        for smoothing in [0.0, 0.1, 1.0]:
+            for weights in [None, w]:
+                for ignore in [-100, 2]:
+                    theirs = torch.nn.functional.cross_entropy(
+                        tensors[0],
+                        tensors[1].long(),
+                        None if weights is None else tensors[2],
+                        ignore_index=ignore,
+                        label_smoothing=smoothing,
+                        reduction="none",
+                    )
+                    ours = softmax_cross_entropy_with_integer_labels(
+                        z,
+                        self.y,
+                        label_smoothing=smoothing,
+                        class_weights=weights,
+                        ignore_label=ignore,
+                    )
+                    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12, atol=1e-14)
 
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
-        z, t = jnp.array([-30.0, -1.0, 0.5, 30.0]), jnp.array([1.0, 0.3, 0.9, 0.0])
-        gradient = jax.nn.sigmoid(z) - t, -z
-        assert_gradient(lambda pair: binary(*pair), lambda pair: gradient, (z, t))
+        w, y = jnp.array([0.5, 2.0, 1.5]), jnp.array([1, 0])
 
-    def test_law_is_the_softmax_of_two_classes(self):
-        two = jnp.stack([self.z, jnp.zeros_like(self.z)], -1)
-        pair = of_probabilities(two, jnp.stack([self.t, 1 - self.t], -1))
-        ours = binary(self.z, self.t)
-        assert_within_ulp(ours, np.float64(pair), 3)
+        def loss(pair):
+            z, smoothing = pair
+            return softmax_cross_entropy_with_integer_labels(
+                z, y, label_smoothing=smoothing, class_weights=w
+            )
 
-    def test_law_yes_and_no_are_alike(self):
-        hard = self.t != 0.03
-        ours = binary(self.z, self.t)[hard]
-        np.testing.assert_array_equal(ours, binary(-self.z, 1 - self.t)[hard])
+        def gradient(pair):
+            z, smoothing = pair
+            p, at_label = jax.nn.softmax(z), jax.nn.one_hot(y, 3)
+            t = (1 - smoothing[:, None]) * w[y][:, None] * at_label + smoothing[:, None] * w / 3
+            others = t.sum(-1, keepdims=True) - t
+            by_smoothing = jnp.sum(-jnp.log(p) * (w / 3 - w[y][:, None] * at_label), -1)
+            return p * others - t * (1 - p), by_smoothing
 
-    def test_agrees_with_optax(self):
-        z, t = self.z.clip(-15, 15), self.t
-        theirs = optax.losses.sigmoid_binary_cross_entropy(z, t)
-        np.testing.assert_allclose(binary(z, t), theirs, rtol=1e-6)
+        z = jnp.array([[1.0, 2.0, -0.5], [0.3, 0.3, 2.0]])
+        assert_gradient(jax.jit(loss), gradient, (z, jnp.array([0.1, 0.7])))
 
-    def test_transforms(self):
-        assert_transforms(sigmoid_binary_cross_entropy, self.z, self.t)
+    def test_law_smoothing_is_that_of_the_labels(self):
+        smooth = smooth_labels(jnp.eye(5)[self.y], 0.1)
+        f = softmax_cross_entropy_with_integer_labels
+        ours = f(self.z, self.y, label_smoothing=0.1)
+        assert_within_ulp(ours, np.float64(of_probabilities(self.z, smooth)), 4)
+        where = (self.z < 3).at[jnp.arange(20), self.y].set(True)
+        smooth = smooth_labels(jnp.eye(5)[self.y], 0.1, where=where)
+        ours = f(self.z, self.y, where=where, label_smoothing=0.1)
+        expected = softmax_cross_entropy(self.z, smooth, where=where)
+        assert_within_ulp(ours, np.float64(expected), 4)
 
     @BOTH_MODES
-    def test_certainties(self, derivative):
-        """optax gives nan where the certainty is right."""
-        z, t = jnp.array([jnp.inf, -jnp.inf, jnp.inf, -jnp.inf]), jnp.array([1.0, 0.0, 0.0, 1.0])
-        assert binary(z, t).tolist() == [0, 0, jnp.inf, jnp.inf]
-        gradient = jax.vmap(derivative(binary))(z, t)
-        assert gradient.tolist() == [0, 0, 1, -1]
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+    def test_ignored_examples_do_not_matter(self, smoothing, derivative):
+        """Not even where their logits are nan: loss and gradient are 0."""
+        z = jnp.array([[jnp.nan, jnp.inf], [1.0, 2.0], [0.0, -jnp.inf]])
+        y = jnp.array([-100, 1, -100])
+        f = jax.jit(
+            functools.partial(
+                softmax_cross_entropy_with_integer_labels,
+                label_smoothing=smoothing,
+                ignore_label=-100,
+            )
+        )
+        assert f(z, y).tolist()[::2] == [0, 0]
+        slopes = derivative(lambda z: f(z, y).sum())(z)
+        assert (slopes[::2] == 0).all()
+        assert jnp.isfinite(slopes[1]).all()
+        assert jnp.isnan(of_labels(z, y)).tolist() == [True, False, True]  # without the option
 
-    def test_edges(self):
-        f = binary
-        assert f(jnp.zeros(0), jnp.zeros(0)).shape == (0,)
-        assert f(jnp.zeros((2, 3)), jnp.zeros((2, 3))).shape == (2, 3)
-        assert jnp.isnan(f(jnp.array(jnp.nan), jnp.array(0.0)))
-        assert jnp.isnan(f(jnp.array(0.0), jnp.array(jnp.nan)))
-        for dtype in [jnp.bfloat16, jnp.float16]:
-            half = jnp.ones(2, dtype)
-            assert f(half, half).dtype == dtype
+    def test_a_label_ignored_that_its_dtype_cannot_hold(self):
+        y = jnp.array([1, 255], jnp.uint8)
+        f = softmax_cross_entropy_with_integer_labels
+        assert jnp.isnan(f(self.z[:2], y, ignore_label=-100)).tolist() == [False, True]
+        assert f(self.z[:2], y, ignore_label=255)[1] == 0
+
+    def test_a_class_of_weight_0_does_not_count(self):
+        """Even if it was held impossible; the weight of another class changes nothing of that."""
+        z, y = jnp.array([[0.0, -jnp.inf], [0.0, -jnp.inf]]), jnp.array([1, 0])
+        f = functools.partial(
+            softmax_cross_entropy_with_integer_labels, class_weights=jnp.array([1.0, 0.0])
+        )
+        assert f(z, y).tolist() == [0, 0]
+        assert jax.grad(summed(f, y))(z).tolist() == [[0, 0], [0, 0]]
+        assert jnp.isnan(f(z, jnp.array([2, -1]))).all()
+
+    def test_a_share_outside_0_to_1_is_nan(self):
+        shares = jnp.array([0.5, -0.1, 1.1])
+        f = softmax_cross_entropy_with_integer_labels
+        ours = f(self.z[:3], self.y[:3], label_smoothing=shares)
+        assert jnp.isnan(ours).tolist() == [False, True, True]
+
+    def test_where_jax_clamps_and_wraps_a_label_this_gives_nan(self):
+        """Of three classes, JAX's gather takes 7 for the last one, and −1 too."""
+        z, y = jnp.array([[0.0, 1.0, 5.0]] * 4), jnp.array([7, -1, 2, 4])
+        clamped = jax.nn.log_softmax(z).at[jnp.arange(4), y].get(mode="clip")
+        assert clamped.tolist() == [clamped[2]] * 4
+        assert jnp.isnan(of_labels(z, y)).tolist() == [True, True, False, True]
+        for wrong in [jnp.uint32(2**32 - 1), jnp.uint8(255), jnp.int8(-1), jnp.int8(3)]:
+            assert jnp.isnan(softmax_cross_entropy_with_integer_labels(z[0], wrong))
+
+    def test_several_axes_count_the_classes_together(self):
+        z = jax.random.normal(jax.random.key(0), (2, 3, 4))
+        y, t = jnp.array([5, 0]), jax.nn.softmax(z, (1, 2))
+        f = softmax_cross_entropy_with_integer_labels
+        theirs = optax.losses.softmax_cross_entropy_with_integer_labels(z, y, (1, 2))
+        np.testing.assert_allclose(f(z, y, (1, 2)), theirs, rtol=1e-5)
+        swapped = f(z.swapaxes(1, 2), y, (2, 1))
+        np.testing.assert_allclose(swapped, theirs, rtol=1e-5)
+        for axis in [(1, 2), (0, 2), None]:
+            theirs = optax.losses.softmax_cross_entropy(z, t, axis, z < 1)
+            ours = softmax_cross_entropy(z, t, axis, z < 1)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5)

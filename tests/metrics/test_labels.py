@@ -1,4 +1,4 @@
-"""fnmath.metrics: against scikit-learn, and at ties, nan and labels that are no class."""
+"""fnmath.metrics.labels: against scikit-learn, and at ties, nan and labels that are no class."""
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +8,10 @@ import sklearn.metrics
 from jax.experimental import checkify
 
 from fnmath import numerics
-from fnmath.metrics import (
-    accuracy,
-    confusion_matrix,
-    f1_score,
-    precision,
-    recall,
-    top_k_accuracy,
-)
-from tests.helpers import Mistake, assert_transforms, assert_within_ulp
+from fnmath.metrics import accuracy, top_k_accuracy
+from tests.helpers import Mistake, assert_transforms
 
-x, y, square = jnp.zeros((4, 3)), jnp.arange(4) % 3, jnp.eye(3, dtype=int)
+x, y = jnp.zeros((4, 3)), jnp.arange(4) % 3
 
 
 def mistakes_of_logits(metric, **options):
@@ -66,43 +59,9 @@ def mistakes_of_logits(metric, **options):
     ]
 
 
-def mistakes_of_counts(metric):
-    name = metric.__name__
-    return [
-        Mistake(
-            metric,
-            (x,),
-            {},
-            TypeError,
-            f"{name}: confusion has dtype float32; wanted an integer dtype; "
-            "did you mean confusion.astype(jnp.int32)?",
-        ),
-        Mistake(
-            metric,
-            (square[:2],),
-            {},
-            ValueError,
-            f"{name}: confusion has shape (2, 3); wanted it square",
-        ),
-        Mistake(
-            metric,
-            (y,),
-            {},
-            ValueError,
-            f"{name}: confusion has shape (4,); wanted at least 2 axes, (*batch classes classes); "
-            "did you mean confusion[None]?",
-        ),
-    ]
-
-
 MISTAKES = [
     *mistakes_of_logits(accuracy),
     *mistakes_of_logits(top_k_accuracy, k=2),
-    *(
-        mistake
-        for metric in [precision, recall, f1_score]
-        for mistake in mistakes_of_counts(metric)
-    ),
     Mistake(
         top_k_accuracy,
         (x, y),
@@ -123,36 +82,6 @@ MISTAKES = [
         {"k": 1.0},
         TypeError,
         "top_k_accuracy: k is 1.0 (float); wanted an integer",
-    ),
-    Mistake(
-        confusion_matrix,
-        (x, y),
-        {"classes": 3},
-        TypeError,
-        "confusion_matrix: predictions has dtype float32; wanted an integer dtype; "
-        "did you mean predictions.astype(jnp.int32)?",
-    ),
-    Mistake(
-        confusion_matrix,
-        (y, y[:, None]),
-        {"classes": 3},
-        ValueError,
-        "confusion_matrix: predictions (4,) and labels (4, 1) must have one shape; "
-        "did you mean labels[:, 0]?",
-    ),
-    Mistake(
-        confusion_matrix,
-        (y, y),
-        {"classes": 0},
-        ValueError,
-        "confusion_matrix: classes is 0; wanted an integer of at least 1",
-    ),
-    Mistake(
-        confusion_matrix,
-        (y, y),
-        {"classes": -3},
-        ValueError,
-        "confusion_matrix: classes is -3; wanted an integer of at least 1",
     ),
 ]
 
@@ -226,61 +155,3 @@ class TestTopKAccuracy:
             metric = checkify.checkify(jax.jit(lambda z, y: top_k_accuracy(z, y, k=2)))
             error, _ = metric(x, jnp.array([0, 1, 12, 2]))
         assert error.get().startswith("top_k_accuracy: label 12 outside [0, 3)")
-
-
-class TestConfusionMatrix:
-    def test_reference(self):
-        ours = confusion_matrix(PREDICTED, LABELS, classes=5)
-        np.testing.assert_array_equal(ours, sklearn.metrics.confusion_matrix(LABELS, PREDICTED))
-        assert ours.dtype == jnp.int32
-
-    def test_law_counts_every_example_once(self):
-        ours = confusion_matrix(PREDICTED, LABELS, classes=7)
-        np.testing.assert_array_equal(ours.sum(1), np.bincount(LABELS, minlength=7))
-        np.testing.assert_array_equal(ours.sum(0), np.bincount(PREDICTED, minlength=7))
-
-    def test_transforms(self):
-        assert_transforms(lambda p, y: confusion_matrix(p, y, classes=5), PREDICTED, LABELS)
-
-    def test_edges(self):
-        empty = confusion_matrix(jnp.zeros(0, int), jnp.zeros(0, int), classes=2)
-        assert empty.tolist() == [[0, 0], [0, 0]]
-        grid = confusion_matrix(jnp.ones((2, 3), jnp.uint8), jnp.zeros((2, 3), int), classes=2)
-        assert grid.tolist() == [[0, 6], [0, 0]]
-        outside = confusion_matrix(jnp.array([-1, 0, 2, 1]), jnp.array([0, -2, 1, 5]), classes=2)
-        assert outside.tolist() == [[0, 0], [0, 0]]
-
-    def test_checked_mode_names_the_label(self):
-        with numerics.checked():
-            metric = checkify.checkify(jax.jit(lambda p, y: confusion_matrix(p, y, classes=3)))
-            error, _ = metric(jnp.array([0, 1]), jnp.array([2, -1]))
-        assert error.get().startswith("confusion_matrix: label -1 outside [0, 3)")
-
-
-class TestPrecisionRecallAndF1Score:
-    counts = confusion_matrix(PREDICTED, LABELS, classes=5)
-
-    @pytest.mark.parametrize("metric", [precision, recall, f1_score], ids=lambda f: f.__name__)
-    def test_reference(self, metric):
-        theirs = getattr(
-            sklearn.metrics, f"{metric.__name__}_score".replace("score_score", "score")
-        )
-        expected = theirs(LABELS, PREDICTED, average=None)
-        assert_within_ulp(metric(self.counts), expected, 2)
-
-    @pytest.mark.parametrize("metric", [precision, recall, f1_score], ids=lambda f: f.__name__)
-    def test_transforms(self, metric):
-        assert_transforms(metric, self.counts)
-        batch = jnp.stack([self.counts, 2 * self.counts])
-        np.testing.assert_allclose(metric(batch), jnp.stack([metric(self.counts)] * 2))
-
-    def test_law_f1_is_the_harmonic_mean(self):
-        p, r = precision(self.counts), recall(self.counts)
-        np.testing.assert_allclose(f1_score(self.counts), 2 * p * r / (p + r), rtol=1e-6)
-
-    def test_edges(self):
-        """Class 1 was missed altogether, class 2 neither occurred nor was predicted."""
-        counts = jnp.array([[3, 0, 0], [1, 0, 0], [0, 0, 0]])
-        np.testing.assert_array_equal(precision(counts), [0.75, jnp.nan, jnp.nan])
-        np.testing.assert_array_equal(recall(counts), [1, 0, jnp.nan])
-        np.testing.assert_array_equal(f1_score(counts), jnp.array([6 / 7, 0, jnp.nan]))
