@@ -65,15 +65,15 @@ def entries() -> dict[str, Entry]:
         "log_cosh": entry("log_cosh"),
         "pinball_loss, 0.75": entry("pinball_loss", quantile=0.75),
         "expectile_loss, 0.75": entry("expectile_loss", expectile=0.75),
-        "sigmoid_binary_cross_entropy, t = 1": entry("sigmoid_binary_cross_entropy", target=1.0),
-        "sigmoid_focal_loss, t = 1": entry("sigmoid_focal_loss", target=1.0),
+        "binary cross-entropy, t = 1": entry("sigmoid_binary_cross_entropy", target=1.0),
+        "binary focal loss, t = 1": entry("sigmoid_focal_loss", target=1.0),
         "hinge_loss, t = 1": entry("hinge_loss", target=1.0),
         "soft_margin_loss, t = 1": entry("soft_margin_loss", target=1.0),
         "sparsemax_loss, t = 1": entry("sparsemax_loss", target=1.0),
         "poisson_nll_loss, t = 2": entry("poisson_nll_loss", target=2.0, low=-3.0, high=3.0),
     }
     cross_entropy = "softmax_cross_entropy_with_integer_labels"
-    found["softmax cross-entropy, z = (x, 0, 0)"] = Entry(
+    found["cross-entropy of x, 0, 0"] = Entry(
         with_peers(
             leading(getattr(fn, cross_entropy)),
             leading(getattr(theirs, cross_entropy)),
@@ -83,7 +83,7 @@ def entries() -> dict[str, Entry]:
     found["the same, smoothed by 0.1"] = Entry(
         with_peers(leading(partial(getattr(fn, cross_entropy), label_smoothing=0.1)))
     )
-    found["softmax_focal_loss, z = (x, 0, 0)"] = Entry(with_peers(leading(fn.softmax_focal_loss)))
+    found["focal loss of x, 0, 0"] = Entry(with_peers(leading(fn.softmax_focal_loss)))
     return found
 
 

@@ -46,7 +46,7 @@ class Config:
     """How many features a hidden state has."""
     classes: int = 32768
     """How many classes the vocabulary has."""
-    chunk: int = 256
+    chunk: int = 352
     """Of how many tokens the logits are held at a time."""
     rounds: int = 5
     """How often each contestant is timed."""

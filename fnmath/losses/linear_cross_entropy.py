@@ -254,7 +254,7 @@ def linear_softmax_cross_entropy(
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     ignore_label: int | None = None,
-    chunk: int = 256,
+    chunk: int = 352,
 ) -> Float[Array, "*batch"]:
     """Cross-entropy, in nats, of the softmax of a linear map of each token's hidden state.
 
@@ -322,7 +322,7 @@ def linear_softmax_cross_entropy_sum(
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
     ignore_label: int | None = None,
-    chunk: int = 256,
+    chunk: int = 352,
 ) -> Float[Array, ""]:
     """Weighted sum of the cross-entropies of a linear map, with its gradient formed on the way.
 
