@@ -5,8 +5,10 @@ with its first and second derivative, and below them how wrong fnmath, optax and
 is installed) are about these over the float32 line.
 
 Run      python -m experiments.losses
-Cost     30 seconds on two CPU cores
-Expect   fnmath within 4 ULP everywhere; optax's and PyTorch's cross-entropies 0 for a sure example
+Cost     27 seconds on two CPU cores
+Expect   fnmath: values and first derivatives within 4 ULP, but for 1 point in 50 of a focal loss
+Finding  optax's and PyTorch's cross-entropies lose value and gradient of an example that leads by
+         15 nats and more; optax's Huber and log-cosh lose the gradient of a small residual
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What does an exact activation or loss cost, beside jax.nn's, optax's and PyTorch's?
 
 Run      python -m experiments.benchmarks.elementwise
-Cost     2 minutes on two CPU cores
-Expect   ratios to JAX's time near 1, forward and forward + backward
+Cost     31 seconds on two CPU cores
+Expect   0.4 to 1.3 × JAX's time for most; gelu (tanh) 2 ×, log_softmax and logsumexp 1.7 ×
 
 A million float32 numbers from a normal distribution of standard deviation 3; rows of 1,000 of them
 where a function takes rows. Forward is the compiled function, backward its compiled vjp, which
