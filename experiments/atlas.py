@@ -181,13 +181,10 @@ def draw_curves(ax: Axes, found: Answers, name: str, *, legend: bool) -> None:
 
 def draw_errors(ax: Axes, found: Answers, order: int, *, legend: bool) -> None:
     """Errors over the line; fnmath last, so that it is seen where all agree."""
-    for name in reversed([name for name in COLORS if name in found.errors]):
-        error = np.maximum(found.errors[name][order], 0.1)
+    nothing = np.full((3, found.line.size), np.nan)  # for the legend, where a library has none
+    for name in reversed(COLORS):
+        error = np.maximum(found.errors.get(name, nothing)[order], 0.1)
         ax.plot(found.line, error, ".", markersize=1.6, color=COLORS[name], label=name)
-    if legend:  # for the whole figure, whatever this function has
-        for name in COLORS:
-            label = None if name in found.errors else name
-            ax.plot([], [], ".", color=COLORS[name], label=label)
     ax.axhline(WITHIN, color="#999999", linewidth=0.6, linestyle="--")
     ax.set_yscale("log")
     ax.set_ylim(0.06, 4 * LOST)

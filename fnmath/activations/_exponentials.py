@@ -31,6 +31,11 @@ def check_parameter(function: str, argument: str, a: Any, x: Any, **interval: An
     _checks.broadcasts_to(function, argument, a, "x", x)
 
 
+def nan_unless(allowed: Any, y: jax.Array) -> jax.Array:
+    """The value y, and nan, its derivatives too, where an array of parameters is not allowed."""
+    return y * jnp.where(allowed, 1, jnp.nan) if isinstance(allowed, jax.Array) else y
+
+
 def finite(x: jax.Array) -> jax.Array:
     """The argument, ±∞ replaced by numbers: their products with 0 are to be 0."""
     return jnp.where(jnp.isinf(x), jnp.sign(x), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -13,6 +15,8 @@ from fnmath.activations._exponentials import (
     expm1,
     finite,
     head,
+    nan_unless,
+    polynomial,
     scaled_exp,
     scaled_expm1,
 )
@@ -40,7 +44,8 @@ def elu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Flo
 
     Args:
         x: The argument.
-        alpha: The level α ≥ 0, negated, that f approaches at −∞; an array broadcasts to x.
+        alpha: The level α ≥ 0, negated, that f approaches at −∞; an array
+            broadcasts to x, and gives nan where it is outside.
 
     Returns:
         f(x) in the shape and units of x.
@@ -59,7 +64,7 @@ def elu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Flo
     """
     _checks.floating("elu", x=x)
     check_parameter("elu", "alpha", alpha, x, above=0, closed="[")
-    return computed_wide(_elu, x, alpha)
+    return nan_unless(alpha >= 0, computed_wide(_elu, x, alpha))
 
 
 # So that the negative side keeps a mean of 0 and a variance of 1; Klambauer and others, eq. 14.
@@ -121,7 +126,7 @@ def _quotient_exp_by_x(x: jax.Array, alpha: jax.Array, w: jax.Array) -> jax.Arra
 
 
 def _quotient_exp_by_alpha(x: jax.Array, alpha: jax.Array, w: jax.Array) -> jax.Array:
-    return _quotient_exp(x, alpha, -w * finite(x) / alpha / alpha)
+    return _quotient_exp(x, alpha, -w * (_level_quotient(x, alpha) / alpha))
 
 
 def _quotient_exp_by_w(x: jax.Array, alpha: jax.Array, w: jax.Array) -> jax.Array:
@@ -135,8 +140,31 @@ def _quotient_exp(x: jax.Array, alpha: jax.Array, w: jax.Array) -> jax.Array:
     return scaled_exp(q, w * (1 + rest))
 
 
+# exp(q) (1 − q) − 1 = −Σ (n − 1)/n! qⁿ from n = 2 on, the highest power first, without the q².
+_LEVEL_SERIES = tuple(-(n - 1) / math.factorial(n) for n in reversed(range(2, 20)))
+
+
+def _level_quotient(x: jax.Array, alpha: jax.Array) -> jax.Array:
+    """X / α, cut off where its exponential and all products with it are 0."""
+    return jnp.maximum(x / alpha, -1e4)
+
+
+def _celu_by_alpha_and_x(x: jax.Array, alpha: jax.Array) -> jax.Array:
+    q = _level_quotient(x, alpha)
+    return -(q / alpha) * jnp.exp(q)
+
+
+def _celu_by_alpha_twice(x: jax.Array, alpha: jax.Array) -> jax.Array:
+    q = _level_quotient(x, alpha)
+    return (jnp.square(q) / alpha) * jnp.exp(q)
+
+
+@with_derivatives(_celu_by_alpha_and_x, _celu_by_alpha_twice)
 def _celu_by_alpha(x: jax.Array, alpha: jax.Array) -> jax.Array:
-    return expm1(x / alpha) - _quotient_exp(x, alpha, finite(x) / alpha)
+    q = _level_quotient(x, alpha)
+    near = jnp.maximum(q, -0.5)
+    series = jnp.square(near) * polynomial(_LEVEL_SERIES, near)
+    return jnp.where(q > -0.5, series, jnp.expm1(q) - q * jnp.exp(q))
 
 
 @with_derivatives(lambda x, a: _quotient_exp(x, a, jnp.ones_like(x)), _celu_by_alpha)
@@ -162,7 +190,8 @@ def celu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Fl
 
     Args:
         x: The argument.
-        alpha: The level α > 0, negated, that f approaches at −∞; an array broadcasts to x.
+        alpha: The level α > 0, negated, that f approaches at −∞; an array
+            broadcasts to x, and gives nan where it is outside.
 
     Returns:
         f(x) in the shape and units of x.
@@ -180,4 +209,4 @@ def celu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Fl
     """
     _checks.floating("celu", x=x)
     check_parameter("celu", "alpha", alpha, x, above=0)
-    return computed_wide(_celu, x, alpha)
+    return nan_unless(alpha > 0, computed_wide(_celu, x, alpha))

@@ -33,6 +33,9 @@ def glu(x: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
 
         f(a, b) = a σ(b)
 
+    The gate is rounded before the product: where σ(b) is below the normal numbers, past b = −87 in
+    float32, the product is 0 for an a of any size.
+
     Gradient:
         ∂f/∂a = σ(b),    ∂f/∂b = a σ(b) σ(−b)
 

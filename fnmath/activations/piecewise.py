@@ -284,8 +284,7 @@ def sparse_sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
         f(x) = 0 where x ≤ −1,    ½ (x + 1) where −1 < x < 1,    1 where x ≥ 1
 
-    It is the probability of the first of two classes with the scores x and 0 under ``sparsemax`` of
-    their halves.
+    It is the probability of the first of two classes with the scores x and 0 under ``sparsemax``.
 
     Gradient:
         f′(x) = ½ where −1 < x < 1, else 0,    f″(x) = 0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.activations._exponentials import check_parameter, computed_wide, decaying
+from fnmath.activations._exponentials import check_parameter, computed_wide, decaying, nan_unless
 from fnmath.numerics import with_derivatives
 
 
@@ -89,7 +89,7 @@ def hard_shrink(
     """
     _checks.floating("hard_shrink", x=x)
     check_parameter("hard_shrink", "lambd", lambd, x, above=0, closed="[")
-    return computed_wide(_hard_shrink, x, lambd)
+    return nan_unless(lambd >= 0, computed_wide(_hard_shrink, x, lambd))
 
 
 def _soft_shrink(x: jax.Array, edge: jax.Array) -> jax.Array:
@@ -108,7 +108,8 @@ def soft_shrink(
 
     Args:
         x: The argument.
-        lambd: The step λ ≥ 0, in the units of x; an array broadcasts to x.
+        lambd: The step λ ≥ 0, in the units of x; an array
+            broadcasts to x, and gives nan where it is below 0.
 
     Returns:
         f(x) in the shape and units of x.
@@ -126,7 +127,7 @@ def soft_shrink(
     """
     _checks.floating("soft_shrink", x=x)
     check_parameter("soft_shrink", "lambd", lambd, x, above=0, closed="[")
-    return computed_wide(_soft_shrink, x, lambd)
+    return nan_unless(lambd >= 0, computed_wide(_soft_shrink, x, lambd))
 
 
 def _lambert(x: jax.Array) -> jax.Array:

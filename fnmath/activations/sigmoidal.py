@@ -7,7 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.activations._exponentials import check_parameter, computed_wide, decaying, expm1
+from fnmath.activations._exponentials import (
+    check_parameter,
+    computed_wide,
+    decaying,
+    expm1,
+    nan_unless,
+)
 from fnmath.numerics import with_derivatives
 
 
@@ -289,7 +295,7 @@ def squareplus(x: Float[Array, "..."], b: float | Float[Array, "..."] = 4.0) -> 
     Args:
         x: The argument.
         b: The width b ≥ 0 of the bend, the square of units of x; f(0) = ½ √b. An array broadcasts
-            to x.
+            to x, and gives nan where it is below 0.
 
     Returns:
         f(x) in the shape and units of x.
@@ -307,4 +313,4 @@ def squareplus(x: Float[Array, "..."], b: float | Float[Array, "..."] = 4.0) -> 
     """
     _checks.floating("squareplus", x=x)
     check_parameter("squareplus", "b", b, x, above=0, closed="[")
-    return computed_wide(_squareplus, x, b)
+    return nan_unless(b >= 0, computed_wide(_squareplus, x, b))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, UInt32
 
 from fnmath import _checks
+from fnmath.activations._exponentials import nan_unless
 from fnmath.numerics._shifted import shifted_log_softmax, shifted_softmax
 from fnmath.numerics._wide import computed_wide
 
@@ -173,7 +174,7 @@ def gumbel_softmax(
         key: The random key of the noise g.
         x: Log-probabilities of the classes, in nats, up to a constant; −∞ marks what cannot occur.
         axis: The axis over which the classes lie.
-        temperature: The temperature T > 0.
+        temperature: The temperature T > 0; an array gives nan where it is not.
         hard: Whether the value is the one-hot vector of the largest entry, exactly.
 
     Returns:
@@ -199,10 +200,12 @@ def gumbel_softmax(
     _checks.broadcasts_to("gumbel_softmax", "temperature", temperature, "x", x)
     _checks.boolean("gumbel_softmax", "hard", hard)
     noise = jax.random.gumbel(key, jnp.shape(x), jnp.promote_types(jnp.result_type(x), jnp.float32))
-    soft = softmax((x + noise) / temperature, axis)
+    scores = x + noise
+    soft = nan_unless(temperature > 0, softmax(scores / temperature, axis))
     if hard and soft.size:
-        corner = jax.nn.one_hot(
-            jnp.argmax(soft, axis), jnp.shape(x)[axis], dtype=soft.dtype, axis=axis
-        )
+        first = jnp.argmax(scores, axis)  # of the scores: many of the soft ones may be the same
+        corner = jax.nn.one_hot(first, jnp.shape(x)[axis], dtype=soft.dtype, axis=axis)
+        possible = jnp.any(scores != -jnp.inf, axis, keepdims=True)
+        corner = jnp.where(possible, corner, 0)
         soft = corner + (soft - jax.lax.stop_gradient(soft))
     return soft.astype(jnp.result_type(x))

@@ -202,8 +202,10 @@ def truncated_normal(
 
     def init(key: PRNGKeyArray, shape: Shape, dtype: DType = default) -> Float[Array, "..."]:
         shape, dtype = checked("truncated_normal", key, shape, dtype)
-        draws = jax.random.truncated_normal(key, lower, upper, shape, dtype)
-        return jnp.asarray(s, dtype) * draws
+        far = max(abs(lower), abs(upper)) > 2  # there 8 or 11 bits of a probability are too few
+        wide = jnp.promote_types(dtype, jnp.float32) if far else dtype
+        draws = jax.random.truncated_normal(key, lower, upper, shape, wide).astype(dtype)
+        return jnp.asarray(s, dtype) * jnp.clip(draws, lower, upper)
 
     return init
 

@@ -80,6 +80,7 @@ def _curvature(p: jax.Array, t: jax.Array) -> jax.Array:
 @with_derivatives(_curvature, lambda p, t: -1 / (p * (1 - p)))
 def _probability_residual(p: jax.Array, t: jax.Array) -> jax.Array:
     """(p − t) / (p (1 − p)), whose limits at the ends are 1 for t = 0 and −1 for t = 1."""
+    p = jnp.where((p >= 0) & (p <= 1), p, jnp.nan)
     between = ((p - t) / p) / (1 - p)
     certain = jnp.where(t == 0, 1 / (1 - p), -1 / p)
     return jnp.where((t == 0) | (t == 1), certain, between)
@@ -198,7 +199,6 @@ def _focal_by_exponent(z: jax.Array, t: jax.Array, gamma: jax.Array) -> jax.Arra
 
 @with_derivatives(_focal_by_logit, _focal_by_label, _focal_by_exponent)
 def _focal(z: jax.Array, t: jax.Array, gamma: jax.Array) -> jax.Array:
-    gamma = jnp.where(gamma >= 0, gamma, jnp.nan)
     return jnp.power(_missed(z, t), gamma) * _binary_cross_entropy(z, t)
 
 
@@ -250,8 +250,13 @@ def sigmoid_focal_loss(
     _checks.same_shape(name, logits=logits, labels=labels)
     _checks.number(name, "gamma", gamma, above=0, closed="[")
     _checks.broadcasts_to(name, "gamma", gamma, "logits", logits)
+
+    def exponent(z: jax.Array) -> jax.Array:
+        given = jnp.asarray(gamma, z.dtype)
+        return jnp.where(given >= 0, given, jnp.nan)
+
     if alpha is None:
-        return computed_wide(lambda z, t: _focal(z, t, jnp.asarray(gamma, z.dtype)), logits, labels)
+        return computed_wide(lambda z, t: _focal(z, t, exponent(z)), logits, labels)
     _checks.number(name, "alpha", alpha, above=0, below=1, closed="[]")
     _checks.broadcasts_to(name, "alpha", alpha, "logits", logits)
 
@@ -259,7 +264,8 @@ def sigmoid_focal_loss(
         a = jnp.asarray(alpha, z.dtype)
         a = jnp.where((a >= 0) & (a <= 1), a, jnp.nan)
         weight = a * t + (1 - a) * (1 - t)
-        return weight * _focal(z, t, jnp.asarray(gamma, z.dtype))
+        loss = _focal(z, t, exponent(z))
+        return weight * jnp.where((weight == 0) & (loss == jnp.inf), 0, loss)
 
     return computed_wide(weighted, logits, labels)
 

@@ -72,6 +72,21 @@ def _on_last_axis(x: Array, axes: tuple[int, ...]) -> Array:
     return x if len(axes) == 1 else x.reshape((*batch, math.prod(classes)))
 
 
+@jax.custom_jvp
+def _softmax_and_others(z: Array) -> tuple[Array, Array]:
+    """The probabilities p = softmax(z) and 1 − p, the second as a sum of the first."""
+    ahead, others, total = _odds_and_others(z)
+    return ahead / total, others / total
+
+
+@_softmax_and_others.defjvp
+def _softmax_and_others_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (z,), (z_dot,) = primals, tangents
+    p = shifted_softmax(z, LAST)
+    p_dot = p * centred(z_dot, p, LAST)
+    return _softmax_and_others(z), (p_dot, -p_dot)
+
+
 def _classes_last(function: str, logits: Array, axis: Axis, where: Array | None) -> Array:
     """The logits with their classes on the last axis, those left out at −∞."""
     _checks.classes(function, logits, axis)
@@ -233,6 +248,16 @@ def _is_class(z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"
     return _checks.is_label(labels, z.shape[-1])[..., None]
 
 
+def _sum_over_classes(w: Float[Array, "*batch classes"]) -> Float[Array, "*batch 1"]:
+    """The sum, as a matrix product: in the same order wherever it stands.
+
+    A plain sum XLA fuses with what is summed, and then adds in another order in a loop of training
+    steps than outside of one. It turns a product with a single vector back into a sum, so there are
+    two.
+    """
+    return jnp.matmul(w, jnp.ones((w.shape[-1], 2), w.dtype), precision="highest")[..., :1]
+
+
 def _against_label(
     z: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> tuple[Array, Array, Array, Array]:
@@ -243,7 +268,7 @@ def _against_label(
     """
     m, at_label = largest(z, LAST), labels[..., None] == jnp.arange(z.shape[-1])
     ahead = odds(z, m)
-    others = jnp.sum(jnp.where(at_label, 0, ahead), -1, keepdims=True)
+    others = _sum_over_classes(jnp.where(at_label, 0, ahead))
     return ahead, odds(_at_label(z, labels), m), others, at_label
 
 

@@ -181,6 +181,12 @@ def _views(name: str, first: Any, second: Any, **weights: Any) -> tuple[Array, A
     return jnp.asarray(first), jnp.asarray(second)
 
 
+def _centred(x: Array) -> Array:
+    """The examples less their mean; exactly 0 for a feature that is the same in all of them."""
+    same = jnp.max(x, -2, keepdims=True) == jnp.min(x, -2, keepdims=True)
+    return jnp.where(same, 0, x - jnp.mean(x, -2, keepdims=True))
+
+
 def barlow_twins_loss(
     first: Float[Array, "*batch examples features"],
     second: Float[Array, "*batch examples features"],
@@ -224,7 +230,7 @@ def barlow_twins_loss(
     first, second = _views(name, first, second, redundancy_weight=redundancy_weight)
 
     def loss(a: Array, b: Array) -> Array:
-        a, b = (x - jnp.mean(x, -2, keepdims=True) for x in (a, b))
+        a, b = _centred(a), _centred(b)
         apart = _of_angle(_distance, a, b, 0.0, (a.ndim - 2,))
         c = _products(jnp.swapaxes(_unit(a, -2), -1, -2), jnp.swapaxes(_unit(b, -2), -1, -2))
         weight = jnp.asarray(redundancy_weight, a.dtype)
@@ -235,7 +241,7 @@ def barlow_twins_loss(
 
 def _spread(x: Array, deviation: Array, epsilon: Array) -> tuple[Array, Array]:
     """Sums over the features: of what their deviations lack, and of their squared covariances."""
-    centred = jnp.swapaxes(x - jnp.mean(x, -2, keepdims=True), -1, -2)
+    centred = jnp.swapaxes(_centred(x), -1, -2)
     freedom = x.shape[-2] - 1
     variance = jnp.sum(jnp.square(centred), -1) / freedom + epsilon
     varies = variance > 0

@@ -41,9 +41,11 @@ def _ties(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _kept(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How much of each gap between neighbours lies below y, and how much above."""
-    inner = jnp.clip(y, x[..., :-1], x[..., 1:])
-    below = jnp.concatenate([inner - x[..., :-1], jnp.maximum(y - x[..., -1:], 0)], -1)
-    above = jnp.concatenate([jnp.maximum(x[..., :1] - y, 0), x[..., 1:] - inner], -1)
+    lower, upper = x[..., :-1], x[..., 1:]
+    inner, none = jnp.clip(y, lower, upper), lower == upper  # of two infinities too
+    gap_below, gap_above = (jnp.where(none, 0, gap) for gap in (inner - lower, upper - inner))
+    below = jnp.concatenate([gap_below, jnp.maximum(y - x[..., -1:], 0)], -1)
+    above = jnp.concatenate([jnp.maximum(x[..., :1] - y, 0), gap_above], -1)
     return below, above
 
 

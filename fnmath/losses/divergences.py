@@ -168,7 +168,9 @@ def _surplus(log_q: jax.Array, t: jax.Array) -> jax.Array:
 @with_derivatives(_surplus, _log_ratio)
 def _generalized_kl(log_q: jax.Array, t: jax.Array) -> jax.Array:
     u = _log_ratio(log_q, jnp.where(t == 0, 1, t))
+    impossible = jnp.where(t >= 0, jnp.inf, jnp.nan)
     far = jnp.where(t == 0, 0, t * (u - 1)) + jnp.exp(log_q)
+    far = jnp.where(log_q == jnp.inf, impossible, far)
     close = (jnp.abs(u) < 1) & (t != 0)
     return jnp.where(close, t * above_tangent(jnp.where(close, u, 0)), far)
 

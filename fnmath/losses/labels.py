@@ -24,9 +24,9 @@ from fnmath.losses.classification import (
     _examples,
     _is_class,
     _logits_and_labels,
-    _odds_and_others,
     _of_others,
     _slope,
+    _softmax_and_others,
     _surprise,
     _weighted,
 )
@@ -177,7 +177,6 @@ def _focal_by_exponent(s: jax.Array, gamma: jax.Array) -> jax.Array:
 
 @with_derivatives(_focal_by_surprise, _focal_by_exponent)
 def _focal_of_surprise(s: jax.Array, gamma: jax.Array) -> jax.Array:
-    gamma = jnp.where(gamma >= 0, gamma, jnp.nan)
     return jnp.power(-expm1(-s), gamma) * s
 
 
@@ -241,7 +240,9 @@ def softmax_focal_loss(
         _check_class_weights(name, class_weights, z.shape[-1])
 
     def focal(z: jax.Array) -> jax.Array:
-        loss = _focal_of_surprise(_surprise(z, y), jnp.asarray(gamma, z.dtype))
+        exponent = jnp.asarray(gamma, z.dtype)
+        exponent = jnp.where(exponent >= 0, exponent, jnp.nan)
+        loss = _focal_of_surprise(_surprise(z, y), exponent)
         return _weighted(loss, y, class_weights)
 
     loss = computed_wide(focal, z)
@@ -250,8 +251,7 @@ def softmax_focal_loss(
 
 def _poly_parts(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """pₖ, 1 − pₖ and −log pₖ of each class."""
-    ahead, others, total = _odds_and_others(z)
-    return ahead / total, others / total, -shifted_log_softmax(z, LAST)
+    return *_softmax_and_others(z), -shifted_log_softmax(z, LAST)
 
 
 @jax.custom_jvp
@@ -340,9 +340,9 @@ def poly_loss_cross_entropy(
 
 def _missed_squares(z: jax.Array, labels: jax.Array) -> tuple[Array, ...]:
     """p, 1 − p, which class is the label, and pₖ² of the others with 0 at the label."""
-    ahead, others, total = _odds_and_others(z)
-    p, at_label = ahead / total, labels[..., None] == jnp.arange(z.shape[-1])
-    return p, others / total, at_label, jnp.where(at_label, 0, jnp.square(p))
+    p, others = _softmax_and_others(z)
+    at_label = labels[..., None] == jnp.arange(z.shape[-1])
+    return p, others, at_label, jnp.where(at_label, 0, jnp.square(p))
 
 
 def _brier_by_logit(z: jax.Array, labels: jax.Array) -> jax.Array:

@@ -15,17 +15,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
 from fnmath import _checks
 from fnmath.activations import sigmoid
-from fnmath.losses.classification import _odds_and_others
+from fnmath.losses.classification import _softmax_and_others
 from fnmath.losses.embeddings import _scalar
 from fnmath.losses.margins import _real
 from fnmath.numerics import with_derivatives
-from fnmath.numerics._shifted import centred, shifted_softmax
 from fnmath.numerics._wide import computed_wide
 
 
@@ -45,21 +43,6 @@ def _by_hits(n: Array, m: Array) -> Array:
 def _share(n: Array, m: Array) -> Array:
     """The share n / (n + m), and 0 where both are 0: nothing was there, and nothing was found."""
     return n / _with_others(n, m)
-
-
-@jax.custom_jvp
-def _softmax_and_others(z: Array) -> tuple[Array, Array]:
-    """The probabilities p = softmax(z) and 1 − p, the second as a sum of the first."""
-    ahead, others, total = _odds_and_others(z)
-    return ahead / total, others / total
-
-
-@_softmax_and_others.defjvp
-def _softmax_and_others_jvp(primals: tuple, tangents: tuple) -> tuple:
-    (z,), (z_dot,) = primals, tangents
-    p = shifted_softmax(z, (-1,))
-    p_dot = p * centred(z_dot, p, (-1,))
-    return _softmax_and_others(z), (p_dot, -p_dot)
 
 
 def _probabilities(x: Array, *, of_logits: bool) -> tuple[Array, Array]:

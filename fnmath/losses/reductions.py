@@ -9,6 +9,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float
 
 from fnmath import _checks
@@ -21,12 +22,14 @@ def _mean(losses: jax.Array, weights: jax.Array, axes: tuple[int, ...]) -> jax.A
     return jnp.sum(weights * losses, axes, keepdims=True) / jnp.where(total == 0, 1, total)
 
 
-@_mean.defjvp
+@functools.partial(_mean.defjvp, symbolic_zeros=True)
 def _mean_jvp(axes: tuple[int, ...], primals: tuple, tangents: tuple) -> tuple:
     """The tangent Σᵢ (wᵢ ℓ̇ᵢ + (ℓᵢ − ℓ̄) ẇᵢ) / W."""
     (losses, weights), (losses_dot, weights_dot) = primals, tangents
     mean, total = _mean(losses, weights, axes), jnp.sum(weights, axes, keepdims=True)
-    slope = weights * losses_dot + (losses - mean) * weights_dot
+    by_loss = 0 if isinstance(losses_dot, SymbolicZero) else weights * losses_dot
+    by_weight = 0 if isinstance(weights_dot, SymbolicZero) else (losses - mean) * weights_dot
+    slope = by_loss + by_weight
     tangent = jnp.sum(slope, axes, keepdims=True) / jnp.where(total == 0, 1, total)
     return mean, jnp.where(total == 0, 0, tangent)
 

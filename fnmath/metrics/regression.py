@@ -24,8 +24,8 @@ def r2_score(
         R² = 1 − A/S,    A = Σᵢ (tᵢ − yᵢ)²,    S = Σᵢ (tᵢ − t̄)²
 
     1 is perfect, 0 as good as the constant prediction t̄, and there is no lower bound. Both sums are
-    taken of differences from the first target, in units of the largest: so targets that are all
-    alike have S = 0 and not a remainder of rounding, and the squares neither overflow nor vanish.
+    taken of differences, S from the first target, each in units of the largest: so targets that are
+    all alike have S = 0 and not a remainder of rounding, and squares neither overflow nor vanish.
 
     Gradient:
         ∂R²/∂yᵢ = 2 (tᵢ − yᵢ)/S
@@ -62,18 +62,19 @@ def r2_score(
     counts = counted(name, "targets", targets, where)
     y, t = (jnp.where(counts, wide(a), 0) for a in (predictions, targets))
     n = jnp.sum(counts, -1, keepdims=True)
-    origin, unit = _origin_and_unit(y, t, counts)
-    variation = jnp.where(counts, (t - origin) / unit, 0)
+    first = jnp.argmax(counts, -1, keepdims=True) if counts.shape[-1] else jnp.zeros_like(t, int)
+    origin = jax.lax.stop_gradient(jnp.take_along_axis(t, first, -1))
+    variation = jnp.where(counts, t - origin, 0)
+    unit_of_error, unit = _unit(t - y), _unit(variation)
+    variation = variation / unit
     variation = jnp.where(counts, variation - jnp.sum(variation, -1, keepdims=True) / n, 0)
-    unexplained, total = (jnp.sum(jnp.square(a), -1) for a in ((t - y) / unit, variation))
-    score = jnp.where(jnp.squeeze(n, -1) > 1, 1 - unexplained / total, jnp.nan)
+    unexplained, total = (jnp.sum(jnp.square(a), -1) for a in ((t - y) / unit_of_error, variation))
+    ratio = jnp.squeeze(unit_of_error / unit, -1)
+    score = jnp.where(jnp.squeeze(n, -1) > 1, 1 - unexplained / total * ratio * ratio, jnp.nan)
     return score.astype(jnp.result_type(predictions, targets))
 
 
-def _origin_and_unit(y: Array, t: Array, counts: Array) -> tuple[Array, Array]:
-    """A shift and a scale that R² does not depend on: the first target, the largest difference."""
-    first = jnp.argmax(counts, -1, keepdims=True) if counts.shape[-1] else jnp.zeros_like(t, int)
-    origin = jax.lax.stop_gradient(jnp.take_along_axis(t, first, -1))
-    differences = jnp.where(counts, jnp.maximum(jnp.abs(t - origin), jnp.abs(t - y)), 0)
-    unit = jax.lax.stop_gradient(jnp.max(differences, -1, keepdims=True, initial=0))
-    return origin, jnp.where((unit > 0) & (unit < jnp.inf), unit, 1)
+def _unit(differences: Array) -> Array:
+    """The largest of them, as a scale that R² does not depend on; 1 where that is 0 or ∞."""
+    unit = jnp.max(jnp.abs(jax.lax.stop_gradient(differences)), -1, keepdims=True, initial=0)
+    return jnp.where((unit > 0) & (unit < jnp.inf), unit, 1)

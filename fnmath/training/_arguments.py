@@ -39,7 +39,7 @@ def evaluate_objective(
     key: jax.Array | None,
     examples: int,
 ) -> tuple[jax.Array, Metrics]:
-    """The objective's losses and metrics, checked to be one number per example."""
+    """The objective's losses and metrics, checked; the losses in float32 at least."""
     _checks.function(name, "objective", objective)
     result = objective(params, batch, key)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
@@ -65,7 +65,8 @@ def evaluate_objective(
             )
             cure = "one per example, without .mean()" if jnp.ndim(values) == 0 else ""
             _checks.fail(name, f"{problem}, one per example", cure)
-    return losses, metrics
+    wide = jnp.promote_types(jnp.result_type(losses), jnp.float32)  # 1/n has 3 digits in bfloat16
+    return jnp.asarray(losses, wide), metrics
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:

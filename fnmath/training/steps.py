@@ -170,7 +170,8 @@ def train_step(
         L = (1/|B|) Σ_{e∈B} ℓ(θ; e),    g = ∂L/∂θ,    θ ← θ + u(g)
 
     The backward pass begins with the cotangent 1/|B| of each loss. The gradient of a mean is the
-    mean of the gradients, so a shorter batch weighs the same per step. For speed compile it with
+    mean of the gradients, so a shorter batch weighs the same per step. An objective that returns
+    losses in half precision rounds 1/|B| to it: let it return float32. For speed compile it with
     the state donated:
     ``jax.jit(partial(train_step, objective=…, optimizer=…), donate_argnums=0)``.
 
@@ -182,7 +183,7 @@ def train_step(
 
     Returns:
         The state after the step, and the means over the batch of the loss (under ``"loss"``) and of
-        the objective's metrics, all measured before the update.
+        the objective's metrics, all measured before the update and in float32 at least.
 
     Raises:
         TypeError: If the objective returns anything but (losses, metrics), the optimiser is not
@@ -212,14 +213,16 @@ def train_step(
     def per_example(params: PyTree) -> tuple[jax.Array, Metrics]:
         return evaluate_objective("train_step", objective, params, batch, key, examples)
 
+    def loss_at(params: PyTree) -> jax.Array:
+        return _sum(per_example(params)[0]) / examples
+
     losses, backward, metrics = jax.vjp(per_example, state.params, has_aux=True)
     (gradient,) = backward(jnp.full_like(losses, 1 / examples))
     measured = {"loss": losses, **metrics}
-    means = {name: _mean(_sum(v), examples, v) for name, v in measured.items()}
+    means = {name: _sum(v) / examples for name, v in measured.items()}
     update = optax.with_extra_args_support(optimizer).update  # some ask for the loss itself
-    updates, opt_state = update(
-        gradient, state.opt_state, state.params, value=means["loss"], grad=gradient
-    )
+    extra = {"value": means["loss"], "grad": gradient, "value_fn": loss_at}
+    updates, opt_state = update(gradient, state.opt_state, state.params, **extra)
     params = optax.apply_updates(state.params, updates)
     return TrainState(params, opt_state, state.step + 1, state.key), means
 
@@ -234,12 +237,6 @@ def _sum(values: jax.Array) -> jax.Array:
     wide = jnp.promote_types(values.dtype, jnp.float32)  # 70,000 halves are inf in float16
     ones = jnp.ones((values.size, 2), wide)
     return jnp.matmul(values[None].astype(wide), ones, precision="highest")[0, 0]
-
-
-def _mean(total: jax.Array, examples: int, like: jax.Array) -> jax.Array:
-    """The mean of a total, in the dtype of what was summed where that is a floating one."""
-    floating = jnp.issubdtype(like.dtype, jnp.floating)
-    return (total / examples).astype(like.dtype if floating else total.dtype)
 
 
 def train_steps(
@@ -257,7 +254,8 @@ def train_steps(
     Args:
         state: The state before the first step.
         data: A pytree whose arrays share the leading axis of examples.
-        batches: For each step, which examples its batch holds: a piece of ``epoch_order``.
+        batches: For each step, which examples its batch holds: a piece of ``epoch_order``. An
+            index outside of the data gives a row of nan, of the extreme integer, or of True.
         objective: The objective (params, batch, key) -> (losses, metrics); see the chapter's head.
         optimizer: The optax optimiser that the state was made with.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fnmath import activations
 from fnmath.activations import (
     ACTIVATIONS,
     celu,
@@ -211,3 +212,24 @@ class TestLaws:
         np.testing.assert_allclose(soft_shrink(jnp.asarray(x[:, 0])), soft, atol=1e-3)
         hard = y[np.argmin(half + 0.125 * (np.abs(y) > 1e-6), axis=1)]  # λ²/2 for each y ≠ 0
         np.testing.assert_allclose(hard_shrink(jnp.asarray(x[:, 0])), hard, atol=1e-3)
+
+
+class TestOutsideTheDomain:
+    def test_an_array_of_parameters_gives_nan(self):
+        x, wrong = jnp.array([-1.0, 3.0]), jnp.array(-4.0)
+        for f in (activations.elu, activations.celu, activations.squareplus):
+            assert np.isnan(f(x, wrong)).all(), f.__name__
+            assert np.isnan(jax.vmap(jax.grad(f), (0, None))(x, wrong)).all(), f.__name__
+        for f in (activations.hard_shrink, activations.soft_shrink):
+            assert np.isnan(f(x, wrong)).all(), f.__name__
+
+
+class TestLevelOfCelu:
+    def test_derivative_by_the_level_does_not_cancel(self):
+        """(1 − q) e^q − 1 = −½ q² − … at a small q = x/α, and −1 and 0 far out."""
+        by_level = jax.grad(activations.celu, 1)
+        at = jnp.float32
+        np.testing.assert_allclose(by_level(at(-1e-4), at(1.0)), -4.9996667e-9, rtol=3e-7)
+        assert by_level(at(-1e38), at(0.1)) == -1
+        hessian = jax.hessian(activations.celu, (0, 1))(at(-1e20), at(1.0))
+        np.testing.assert_array_equal(jax.tree.leaves(hessian), np.zeros(4))

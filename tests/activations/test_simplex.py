@@ -1,6 +1,7 @@
 """Softmax and its family: probabilities, their logarithms, their Jacobians, draws of them."""
 
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -246,3 +247,17 @@ class TestGumbelSoftmax:
         assert narrow.dtype == jnp.bfloat16
         assert not jnp.isnan(jax.grad(lambda z: gumbel_softmax(key, z)[0])(scores[0])).any()
         assert_transforms(lambda z: gumbel_softmax(key, z), self.scores)
+
+
+class TestHardGumbelDraws:
+    def test_follow_the_scores_at_any_temperature(self):
+        """Where the soft draw is the same for all, the hard one is still distributed as softmax."""
+        scores = jnp.array([0.0, 0.0, 3.0])
+        keys = jax.random.split(jax.random.key(0), 2000)
+        draw = partial(gumbel_softmax, x=scores, temperature=1e9, hard=True)
+        shares = jax.vmap(lambda key: draw(key))(keys).mean(0)
+        np.testing.assert_allclose(shares, jax.nn.softmax(scores), atol=0.03)
+
+    def test_of_nothing_possible_are_nothing(self):
+        y = gumbel_softmax(jax.random.key(0), jnp.full(2, -jnp.inf), hard=True)
+        np.testing.assert_array_equal(y, [0, 0])

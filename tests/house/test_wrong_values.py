@@ -40,7 +40,7 @@ WRONG = {
     "a random key": jax.random.key(0),
 }
 NAMES = {f.__name__ for f in public_functions()}
-pytestmark = pytest.mark.usefixtures("annotations_unproved")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("annotations_unproved")]
 
 
 def recorder(function, calls):

@@ -411,3 +411,14 @@ class TestOrdinalCrossEntropy:
         assert f(certain, jnp.array([2])) == jnp.inf
         half = jnp.zeros((2, 3), jnp.bfloat16)
         assert f(half, jnp.zeros(2, int)).dtype == jnp.bfloat16
+
+
+def test_a_focal_weight_of_zero_makes_even_an_infinite_loss_nothing():
+    assert sigmoid_focal_loss(jnp.float32(-jnp.inf), jnp.float32(1), alpha=0.0) == 0
+    assert sigmoid_focal_loss(jnp.float32(jnp.inf), jnp.float32(0), alpha=1.0) == 0
+
+
+def test_gradients_are_nan_where_the_values_are():
+    slope = jax.grad(lambda z: sigmoid_focal_loss(z, jnp.float32(1), gamma=jnp.float32(-1)))
+    assert np.isnan(slope(jnp.float32(2)))
+    assert np.isnan(jax.grad(binary_cross_entropy)(jnp.float32(2), jnp.float32(1)))

@@ -12,6 +12,8 @@ from fnmath.losses import barlow_twins_loss, info_nce, ntxent, vicreg_loss
 from tests.helpers import Mistake, assert_transforms, assert_within_ulp
 from tests.losses.slopes import assert_slope
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 x, y = jnp.ones((4, 3)), jnp.array([0, 0, 1, 1])
 OF_VIEWS = [barlow_twins_loss, vicreg_loss]
 
@@ -296,3 +298,12 @@ class TestVicregLoss:
             assert (gradient == 0).all()
         assert jnp.isnan(f(X.at[0, 0].set(jnp.nan), OTHER))
         assert f(X.astype(jnp.bfloat16), OTHER.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("examples", [3, 10, 11])
+def test_a_feature_that_does_not_vary_correlates_with_none(examples):
+    """Its mean may be rounded; what is left of it is still exactly nothing."""
+    first, second = jnp.full((examples, 1), 0.1), jnp.full((examples, 1), 0.3)
+    assert barlow_twins_loss(first, second) == 1
+    slope = jax.grad(lambda x: vicreg_loss(x, x, epsilon=0.0, invariance_weight=0.0))
+    np.testing.assert_array_equal(slope(first), jnp.zeros_like(first))

@@ -15,6 +15,8 @@ from fnmath.losses._stirling import lag, stirling_error, student_constant
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 from tests.losses.test_likelihoods import exact, gradients
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 y, ones = jnp.linspace(-1.0, 1.0, 4), jnp.ones(4)
 
 MISTAKES = [

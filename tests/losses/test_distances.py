@@ -360,3 +360,7 @@ class TestMaximumMeanDiscrepancy:
         half = X.astype(jnp.float16)
         assert maximum_mean_discrepancy(half, half[:2]).dtype == jnp.float16
         assert_transforms(maximum_mean_discrepancy, X, Y)
+
+
+def test_crps_of_two_infinite_members_is_infinite():
+    assert crps_ensemble(jnp.array([jnp.inf, jnp.inf, 0.0]), jnp.float32(0)) == jnp.inf

@@ -260,3 +260,8 @@ class TestEachOfThem:
         assert (ours <= np.float32(np.log(2))).all()
         disjoint = jensen_shannon_divergence(jnp.array([0.0, -jnp.inf]), jnp.array([0.0, 1.0]))
         assert_within_ulp(disjoint, np.log(2), 1)
+
+
+def test_generalized_kl_of_an_infinite_prediction_is_infinite():
+    for t in (0.0, 0.5):
+        assert generalized_kl_divergence(jnp.array([jnp.inf]), jnp.array([t])) == jnp.inf

@@ -14,6 +14,8 @@ from fnmath.losses import (
 from fnmath.numerics import logsumexp
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 t = jnp.full((4, 3), 1 / 3)
 
 

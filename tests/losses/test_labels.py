@@ -462,3 +462,25 @@ class TestBrierScore:
         assert f(certain, jnp.array([0, 1])).tolist() == [0, 2]
         assert jnp.isnan(f(jnp.array([jnp.nan, 0.0]), jnp.array(0)))
         assert f(jnp.zeros((2, 3), jnp.bfloat16), y_of_two).dtype == jnp.bfloat16
+
+
+@pytest.mark.usefixtures("x64")
+class TestSecondDerivativesAtTies:
+    """Two classes that lead together, as all do at initialisation."""
+
+    z = jnp.array([1.0, 1.0, 0.0])
+
+    def test_brier_score(self):
+        def plain(z):
+            return jnp.sum(jnp.square(jax.nn.softmax(z) - jnp.eye(3)[1]))
+
+        ours = jax.jit(jax.hessian(lambda z: brier_score(z, jnp.array(1))))
+        for z in (self.z.astype(float), jnp.zeros(3)):
+            np.testing.assert_allclose(ours(z), jax.hessian(plain)(z), atol=1e-14)
+
+    def test_poly_loss(self):
+        t = jnp.array([0.2, 0.5, 0.3])
+        theirs = jax.hessian(lambda z: optax.losses.poly_loss_cross_entropy(z, t))
+        ours = jax.jit(jax.hessian(lambda z: poly_loss_cross_entropy(z, t)))
+        for z in (self.z.astype(float), jnp.zeros(3)):
+            np.testing.assert_allclose(ours(z), theirs(z), atol=1e-14)

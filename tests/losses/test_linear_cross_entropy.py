@@ -19,6 +19,8 @@ from fnmath.losses import (
 )
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 h, W, y, b = jnp.ones((4, 3)), jnp.ones((3, 5)), jnp.arange(4), jnp.zeros(5)
 FUNCTIONS = (linear_softmax_cross_entropy, linear_softmax_cross_entropy_sum)
 

@@ -116,3 +116,11 @@ def test_edges():
 
 def test_transforms():
     assert_transforms(lambda losses, w: mean(losses, weights=w, axis=-1), losses, weights)
+
+
+def test_both_modes_agree_beside_an_infinite_loss():
+    losses = jnp.array([1.0, jnp.inf])
+    value, slope = jax.jvp(mean, (losses,), (jnp.array([1.0, 0.0]),))
+    assert value == jnp.inf
+    assert slope == 0.5
+    np.testing.assert_array_equal(jax.grad(mean)(losses), [0.5, 0.5])

@@ -15,6 +15,8 @@ from fnmath.losses import ctc_loss, ctc_loss_with_forward_probs
 from tests.helpers import Mistake, assert_within_ulp
 from tests.losses.slopes import assert_slope
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 z, y = jnp.zeros((2, 4, 3)), jnp.ones((2, 2), int)
 frames, there = jnp.zeros((2, 4)), jnp.zeros((2, 2))
 LOSSES = [ctc_loss, ctc_loss_with_forward_probs]

@@ -12,6 +12,8 @@ from fnmath.losses import softmax_cross_entropy_with_integer_labels
 from fnmath.metrics import expected_calibration_error, perplexity
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 
+pytestmark = pytest.mark.slow  # most of it is spent in compiling
+
 p, y = jnp.full((2, 4), 0.5), jnp.zeros((2, 4), int)
 ECE = "expected_calibration_error"
 MISTAKES = [

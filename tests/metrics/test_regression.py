@@ -128,3 +128,8 @@ class TestR2Score:
         assert half.dtype == jnp.bfloat16
         assert half == 0.5
         assert_within_ulp(score(jnp.array([0.0, 3.0]), jnp.array([0.0, 2.0])), 0.5, 1)
+
+
+def test_errors_far_larger_than_the_variation_do_not_overflow():
+    score = r2_score(jnp.array([9.5e18, 0.0]), jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(score, -1.805e38, rtol=1e-6)

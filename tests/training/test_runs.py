@@ -292,3 +292,13 @@ def test_fit_with_progress_compiles_by_itself():
     message = "state is traced; wanted numbers, as it compiles its own chunks; did you mean fit?"
     with pytest.raises(TypeError, match=re.escape(message)):
         jax.jit(partial(fit_with_progress, **LINE))(STATE, (x, y))
+
+
+def test_an_optimiser_that_searches_along_its_step():
+    """L-BFGS wants the loss as a function; of a parabola it finds the minimum in two steps."""
+    state = train_state_init(KEY, jnp.array(0.0), optax.lbfgs())
+    points = jnp.linspace(-1, 1, 32)
+    run = {"objective": line, "optimizer": optax.lbfgs(), "epochs": 3, "batch_size": 32}
+    state, history = fit(state, (points, 3 * points), **run)
+    np.testing.assert_allclose(state.params, 3, atol=1e-5)
+    assert history.train["loss"][-1, -1] < 1e-10
