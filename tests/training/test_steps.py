@@ -269,7 +269,7 @@ class TestTrainStep:
         state = train_state_init(KEY, one, SGD)
         _, metrics = train_step(state, data, objective=halves, optimizer=SGD)
         assert metrics["loss"] == 0.5
-        assert metrics["loss"].dtype == jnp.float16
+        assert metrics["loss"].dtype == jnp.float32  # as in evaluate
 
     def test_an_optimizer_that_asks_for_the_loss(self):
         plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1))
