@@ -79,15 +79,14 @@ def decaying(a: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.exp(jnp.where(far, SHIFT - a, -a)), factor(far, a)
 
 
-def growing(a: jax.Array, rest: jax.Array | float = 0.0) -> tuple[jax.Array, jax.Array]:
-    """W and k with w = exp(a + rest) = W / k: where w might overflow, k = exp(−64).
+def growing(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """W and k with w = exp(a) = W / k: where w might overflow, k = exp(−64).
 
     There W is so large that 1 + W is W, so that k / (1 + W) is 1 / (1 + w) everywhere.
     """
     edge, end = (640, 770) if a.dtype == jnp.float64 else (85, 149)
     far = a > edge
-    W = jnp.exp(jnp.where(far, jnp.minimum(a, end) - SHIFT, a))
-    return W + W * rest, factor(far, a)
+    return jnp.exp(jnp.where(far, jnp.minimum(a, end) - SHIFT, a)), factor(far, a)
 
 
 def compensated_exp(s: jax.Array, rest: jax.Array, far: jax.Array) -> jax.Array:

@@ -15,10 +15,8 @@ from fnmath.activations._exponentials import (
     compensated_exp,
     computed_wide,
     decaying,
-    factor,
     finite,
     growing,
-    head,
     polynomial,
     square,
 )
@@ -36,38 +34,27 @@ from fnmath.activations._roots import (
 from fnmath.numerics import with_derivatives
 
 
-def _gated(x: jax.Array, W: jax.Array, k: jax.Array) -> jax.Array:
-    """Value x σ(a) for an odd increasing a(x), given W / k = exp(−a)."""
-    return jnp.maximum(x, -1e4) / (1 + W) * k
-
-
-def _gated_slope(W: jax.Array, k: jax.Array, p: jax.Array) -> jax.Array:
-    """Slope [x σ(a)]′ = σ(a) (1 + p σ(−a)),    p = x a′."""
-    gate = 1 / (1 + W)
-    return (1 + p * (W * gate)) * gate * k
-
-
-def _gated_curvature(E: jax.Array, k: jax.Array, q: jax.Array, r: jax.Array) -> jax.Array:
-    """Curvature [x σ(a)]″ = σ(a) σ(−a) (q − r tanh(½|a|)),    q = 2a′ + x a″,    r = |x| a′²."""
-    e = k * E
-    return ((q - r) + (q + r) * e) * k * E / (1 + e) ** 3
-
-
 def _silu_curvature(x: jax.Array) -> jax.Array:
+    """σ(x) σ(−x) (2 − r tanh(½|x|)),    r = |x|."""
     E, k = decaying(jnp.abs(x))
-    curvature = _gated_curvature(E, k, jnp.full_like(x, 2), jnp.abs(finite(x)))
+    e, r = k * E, jnp.abs(finite(x))
+    curvature = ((2 - r) + (2 + r) * e) * k * E / (1 + e) ** 3
     return beside_root(jnp.abs(x), SILU_CURVATURE, curvature)
 
 
 @with_derivatives(_silu_curvature)
 def _silu_slope(x: jax.Array) -> jax.Array:
-    slope = _gated_slope(*growing(-x), jnp.clip(x, -1e4, 1e4))
+    W, k = growing(-x)
+    gate = 1 / (1 + W)
+    slope = (1 + jnp.clip(x, -1e4, 1e4) * (W * gate)) * gate * k
     return beside_root(x, SILU_SLOPE, slope)
 
 
 @with_derivatives(_silu_slope)
 def _silu(x: jax.Array) -> jax.Array:
-    return _gated(x, *growing(-x))
+    """The value x / (1 + w),    w = exp(−x) = W / k."""
+    W, k = growing(-x)
+    return jnp.maximum(x, -1e4) / (1 + W) * k
 
 
 def silu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -171,11 +158,15 @@ def _head_and_tail(c: Decimal, bits: int) -> tuple[float, float]:
 
 
 # gelu's argument, a(x) = G₁ x + G₃ x³ with G₁ = 2 √(2/π), to 28 digits; with y = C x it is
-# G y + y³, whose cube has no factor to round.
+# y (G + y²), whose cube has no factor to round.
 _G1 = (8 / Decimal("3.14159265358979323846264338327950288")).sqrt()
 _G3 = _G1 * Decimal("0.044715")
 _C = _G3 ** (Decimal(1) / 3)
 _G = _G1 / _C
+# exp(−|a|) is taken N = 2²⁴ times too large, by log N in its exponent: so it is a normal number
+# wherever a multiple of it is that the value or a derivative of gelu needs.
+_N = 2.0**24
+_LOG_N = Decimal(2**24).ln()
 
 
 def _gelu_argument_slope(x: jax.Array) -> jax.Array:
@@ -186,58 +177,58 @@ def _gelu_exponential_slope(x: jax.Array) -> jax.Array:
     return -jnp.sign(x) * _gelu_argument_slope(x) * _gelu_exponential(x)
 
 
-def _gelu_argument(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """|a(x)| as a rounded sum and what rounding took, up to |x| = 32."""
-    b = jnp.where(jnp.abs(x) < 32, jnp.abs(x), 32)
-    bits = jnp.finfo(x.dtype).nmant + 1
-    c_head, c_tail = _head_and_tail(_C, bits // 2)
-    g_head, g_tail = _head_and_tail(_G, bits - bits // 3)
-    y, b_head = float(_C) * b, head(b, bits // 2)
-    h = head(y, bits // 3)
-    tail = ((c_head * b_head - h) + c_head * (b - b_head)) + c_tail * b
-    linear, cubic = g_head * h, h**3
-    small = tail * (float(_G) + (y * y + y * h + h * h)) + g_tail * h
-    s = (linear + cubic) + small
-    bent = b > 4.73  # there the cubic term is the larger, from which s is subtracted exactly
-    rest = ((jnp.where(bent, cubic, linear) - s) + jnp.where(bent, linear, cubic)) + small
-    return s, rest
-
-
-def _gelu_growing(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """W and k of exp(−a(x))."""
-    s, rest = _gelu_argument(x)
-    return growing(jnp.where(x < 0, s, -s), jnp.where(x < 0, rest, -rest))
+def _on_grid(c: Decimal, bits: int) -> tuple[float, float]:
+    """The multiple of 2^−bits next to the number c, and what is left."""
+    nearest = round(c * 2**bits) / 2**bits
+    return nearest, float(c - Decimal(nearest))
 
 
 @with_derivatives(_gelu_exponential_slope)
 def _gelu_exponential(x: jax.Array) -> jax.Array:
-    """E of exp(−|a(x)|), which is 0 long before |x| = 32."""
-    return compensated_exp(*_gelu_argument(x), jnp.abs(x) > 8)
+    """N exp(−|a(x)|), to the last place, up to |x| = 32, where it has long been 0.
 
-
-def _gelu_factor(x: jax.Array) -> jax.Array:
-    return factor(jnp.abs(x) > 8, x)
+    Rounding an exponent of 40 costs 16 ULP of the exponential. So y is taken as a multiple h of
+    2⁻⁵ and a rest t: h (G + h²) has so few bits that nothing of it is rounded, and the rest is
+    small.
+    """
+    grid, width = (14, 34) if x.dtype == jnp.float64 else (5, 16)
+    G, G_rest = _on_grid(_G, 2 * grid)
+    log_N, log_N_rest = _on_grid(_LOG_N, 3 * grid)
+    D, D_rest = _head_and_tail(1 / _C, width)
+    b = jnp.minimum(jnp.abs(x), 32)
+    y = float(_C) * b
+    h = jnp.round(y * 2.0**grid) / 2.0**grid
+    t = float(_C) * ((b - h * D) - h * D_rest)
+    exact = log_N - h * (G + h * h)
+    small = t * (float(_G) + (h * h + y * (y + h))) + (G_rest * h - log_N_rest)
+    s = exact - small
+    E = jnp.exp(s)
+    return E + E * ((exact - s) - small)
 
 
 def _gelu_tanh_curvature(x: jax.Array) -> jax.Array:
-    E, k = _gelu_exponential(x), _gelu_factor(x)
-    x = jnp.clip(x, -32, 32)
-    slope = _gelu_argument_slope(x)
-    q, r = 2 * slope + 6 * float(_G3) * x * x, jnp.abs(x) * slope**2
-    return beside_root(jnp.abs(x), GELU_TANH_CURVATURE, _gated_curvature(E, k, q, r))
+    """σ(a) σ(−a) (q − r tanh(½|a|)),    q = 2a′ + x a″,    r = |x| a′²."""
+    E = _gelu_exponential(x)
+    e, b = E / _N, jnp.clip(x, -32, 32)
+    slope = _gelu_argument_slope(b)
+    q, r = 2 * slope + 6 * float(_G3) * b * b, jnp.abs(b) * slope**2
+    curvature = ((q - r) + (q + r) * e) * E / (1 + e) ** 3 / _N
+    return beside_root(jnp.abs(x), GELU_TANH_CURVATURE, curvature)
 
 
 @with_derivatives(_gelu_tanh_curvature)
 def _gelu_tanh_slope(x: jax.Array) -> jax.Array:
-    b = jnp.clip(x, -32, 32)
-    p = b * _gelu_argument_slope(b)
-    slope = _gated_slope(*_gelu_growing(x), p)
+    E = _gelu_exponential(x)
+    e, b = E / _N, jnp.clip(x, -32, 32)
+    p, left, inverse = b * _gelu_argument_slope(b), x < 0, 1 / (1 + e)
+    slope = (1 + p * (jnp.where(left, 1, e) * inverse)) * (jnp.where(left, E, _N) * inverse) / _N
     return beside_root(x, GELU_TANH_SLOPE, slope)
 
 
 @with_derivatives(_gelu_tanh_slope)
 def _gelu_tanh(x: jax.Array) -> jax.Array:
-    return _gated(x, *_gelu_growing(x))
+    E = _gelu_exponential(x)
+    return jnp.where(x < 0, jnp.maximum(x, -1e4) * E / _N, x) / (1 + E / _N)
 
 
 def _normal_exponential_slope(x: jax.Array) -> jax.Array:
