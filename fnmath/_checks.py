@@ -265,17 +265,21 @@ def instance(function: str, argument: str, x: Any, kind: type, cure: str = "") -
 
 
 def dense_params(function: str, params: Any, x: Any) -> None:
-    """Raise unless ``params`` are the kernel and the bias of an affine map of the features of x."""
+    """Raise unless ``params`` are the kernel and the bias of an affine map of the features of x.
+
+    The bias may be None: the map is linear then.
+    """
     if not (isinstance(params, tuple) and len(params) == 2):
         problem = f"params is a {type(params).__name__}; wanted DenseParams(kernel, bias)"
         fail(function, problem, error=TypeError)
     kernel, bias = params
-    floating(function, x=x, kernel=kernel, bias=bias)
+    floating(function, x=x, kernel=kernel, **({} if bias is None else {"bias": bias}))
     rank(function, "x", x, "in")
     rank(function, "kernel", kernel, "in out", exact=True)
-    rank(function, "bias", bias, "out", exact=True)
     same_size(function, "input features", x=x.shape[-1], kernel=kernel.shape[0])
-    same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
+    if bias is not None:
+        rank(function, "bias", bias, "out", exact=True)
+        same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
 
 
 def key(caller: str, x: Any) -> None:
@@ -340,11 +344,13 @@ def is_label(labels: Any, classes: int) -> jax.Array:
     return (jnp.asarray(labels) >= 0) & (jnp.asarray(labels) <= last)
 
 
-def labels_known(function: str, labels: Any, classes: int, *, where: Any = True) -> jax.Array:
+def labels_known(
+    function: str, labels: Any, classes: int, *, where: Any = True, noun: str = "label"
+) -> jax.Array:
     """Which labels lie in [0, classes); in the checked mode one that does not becomes a message."""
     known = is_label(labels, classes)
     if value_checks.value and known.size:
         ok = jnp.ravel(known | ~jnp.asarray(where))
         wrong = jnp.ravel(jnp.asarray(labels))[jnp.argmin(ok)]
-        value(ok, f"{function}: label {{label}} outside [0, {classes})", label=wrong)
+        value(ok, f"{function}: {noun} {{label}} outside [0, {classes})", label=wrong)
     return known
