@@ -4,6 +4,9 @@ Every layer is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``thi
 applies them. Parameters are NamedTuples of arrays; a layer without parameters takes none.
 
     bilinear         zₖ = xᵀ Wₖ y + bₖ
+    conv, depthwise_conv, separable_conv    one kernel for every window of an image
+    conv_transpose                          its adjoint
+    unfold, fold, pad                       the windows, and what stands beyond the edges
     dense            y = x W + b
     einsum_dense     y = Σ_contracted x W + b, between any axes
     embedding        y = Eᵢ;                embedding_decode  z = x Eᵀ
@@ -33,6 +36,20 @@ from fnmath.layers.composition import (
     stack,
     stack_init,
     stack_with_outputs,
+from fnmath.layers.convolution import (
+    ConvParams,
+    SeparableConvParams,
+    conv,
+    conv_init,
+    conv_transpose,
+    conv_transpose_init,
+    depthwise_conv,
+    depthwise_conv_init,
+    fold,
+    pad,
+    separable_conv,
+    separable_conv_init,
+    unfold,
 )
 from fnmath.layers.dense import DenseParams, dense, dense_init
 from fnmath.layers.dropout import (
@@ -135,4 +152,20 @@ __all__ = [
     "upsample",
     "weight_norm",
     "weight_norm_init",
+    "ConvParams",
+    "DenseParams",
+    "SeparableConvParams",
+    "conv",
+    "conv_init",
+    "conv_transpose",
+    "conv_transpose_init",
+    "dense",
+    "dense_init",
+    "depthwise_conv",
+    "depthwise_conv_init",
+    "fold",
+    "pad",
+    "separable_conv",
+    "separable_conv_init",
+    "unfold",
 ]
