@@ -26,6 +26,8 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     resize, upsample      images interpolated to another size
     pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
     squeeze_excitation    channels of an image, gated by all of them together
+    pooling          y = what each window over an image sees, summed up in one number
+    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
 """
 
 from fnmath.layers.bilinear import BilinearParams, bilinear, bilinear_init
@@ -168,4 +170,69 @@ __all__ = [
     "separable_conv",
     "separable_conv_init",
     "unfold",
+from fnmath.layers.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    max_pool_with_indices,
+    max_unpool,
+)
+from fnmath.layers.recurrent import (
+    BidirectionalParams,
+    BidirectionalState,
+    GRUParams,
+    LSTMParams,
+    LSTMState,
+    RNNParams,
+    bidirectional,
+    bidirectional_init,
+    gru,
+    gru_cell,
+    gru_init,
+    lstm,
+    lstm_cell,
+    lstm_init,
+    recurrent_stack,
+    recurrent_stack_init,
+    rnn,
+    rnn_cell,
+    rnn_init,
+)
+
+__all__ = [
+    "BidirectionalParams",
+    "BidirectionalState",
+    "DenseParams",
+    "GRUParams",
+    "LSTMParams",
+    "LSTMState",
+    "RNNParams",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "avg_pool",
+    "bidirectional",
+    "bidirectional_init",
+    "dense",
+    "dense_init",
+    "global_avg_pool",
+    "global_max_pool",
+    "gru",
+    "gru_cell",
+    "gru_init",
+    "lp_pool",
+    "lstm",
+    "lstm_cell",
+    "lstm_init",
+    "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
+    "recurrent_stack",
+    "recurrent_stack_init",
+    "rnn",
+    "rnn_cell",
+    "rnn_init",
 ]
