@@ -1,35 +1,54 @@
 """Layers: the maps a network is composed of, each a pure function of its parameters and its input.
 
 Every layer is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``thing(params, x)``
-applies them. Parameters are NamedTuples of arrays; a layer without parameters takes none.
+applies them. Parameters are NamedTuples of arrays, in which a bias may be None; a layer without
+parameters takes none. Images are ``*batch height width channels``, sequences ``*batch time
+features``, and any number of axes may be batch.
 
-    bilinear         zₖ = xᵀ Wₖ y + bₖ
-    conv, depthwise_conv, separable_conv    one kernel for every window of an image
-    conv_transpose                          its adjoint
-    unfold, fold, pad                       the windows, and what stands beyond the edges
-    dense            y = x W + b
-    einsum_dense     y = Σ_contracted x W + b, between any axes
-    embedding        y = Eᵢ;                embedding_decode  z = x Eᵀ
-    dropout          y = m ⊙ x / q;         channel_dropout, drop_path, alpha_dropout and
-                                            channel_alpha_dropout drop other parts, or otherwise
-    residual         y = x + f(θ, x)
-    sequential       y = f_L(θ_L, … f₁(θ₁, x) …)
-    stack            hₗ = f(θₗ, hₗ₋₁) by one scan; stack_with_outputs also gives each layer's own
+Affine maps
     dense                 y = x W + b
-    layer_norm            y = γ z + β, z the features of an example at mean 0 and variance 1
-    rms_norm              the same of features over their root mean square
-    group_norm            the same of groups of channels of an image
-    instance_norm         the same of each channel of an image
-    batch_norm            the same of each channel of a batch, with running statistics
-    weight_norm           a kernel by the directions and the lengths of its columns
-    spectral_norm         a kernel over its largest singular value
+    bilinear              zₖ = xᵀ Wₖ y + bₖ
+    einsum_dense          y = Σ_contracted x W + b, between any axes
+    embedding             y = Eᵢ, the row of a token; embedding_decode gives z = x Eᵀ
+Windows over images and sequences
+    conv                  one kernel for every window, in one, two or three dimensions;
+                          depthwise_conv and separable_conv keep the channels apart
+    conv_transpose        the adjoint of conv
+    unfold, fold, pad     the windows, their adjoint, and what stands beyond the edges
+    max_pool, avg_pool, lp_pool    each window summed up in one number; also global and adaptive
     resize, upsample      images interpolated to another size
-    pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
+    pixel_shuffle         channels as pixels, and pixel_unshuffle back
     squeeze_excitation    channels of an image, gated by all of them together
-    pooling          y = what each window over an image sees, summed up in one number
-    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
+Along sequences
+    rnn, gru, lstm        a step from h_t₋₁ and x_t, along a sequence; bidirectional, stacked
+    mamba                 a state space whose steps the input selects; selective_scan is its core
+    dot_product_attention, multi_head_attention    a mean of values, weighted by a softmax of scores
+    blockwise_attention   the same in memory linear in the length
+    rotary, alibi_bias, sinusoidal_positions, position_embedding    where in a sequence things are
+Scale and noise
+    layer_norm, rms_norm, group_norm, instance_norm, batch_norm    mean 0 and variance 1, of what
+    weight_norm, spectral_norm    kernels of a length or a largest singular value that is given
+    dropout               y = m ⊙ x / q; channel_dropout, drop_path, alpha_dropout and
+                          channel_alpha_dropout drop other parts, or otherwise
+Layers of layers
+    sequential            y = f_L(θ_L, … f₁(θ₁, x) …)
+    residual              y = x + f(θ, x)
+    stack                 hₗ = f(θₗ, hₗ₋₁) by one scan; or stack_with_outputs
 """
 
+from fnmath.layers.attention import (
+    KeyValueCache,
+    MultiHeadAttentionParams,
+    blockwise_attention,
+    causal_mask,
+    dot_product_attention,
+    key_value_cache_init,
+    multi_head_attention,
+    multi_head_attention_decode,
+    multi_head_attention_init,
+    padding_mask,
+    window_mask,
+)
 from fnmath.layers.bilinear import BilinearParams, bilinear, bilinear_init
 from fnmath.layers.composition import (
     residual,
@@ -38,6 +57,7 @@ from fnmath.layers.composition import (
     stack,
     stack_init,
     stack_with_outputs,
+)
 from fnmath.layers.convolution import (
     ConvParams,
     SeparableConvParams,
@@ -62,38 +82,7 @@ from fnmath.layers.dropout import (
     dropout,
 )
 from fnmath.layers.einsum_dense import EinsumDenseParams, einsum_dense, einsum_dense_init
-from fnmath.layers.embedding import (
-    EmbeddingParams,
-    embedding,
-    embedding_decode,
-    embedding_init,
-)
-
-__all__ = [
-    "BilinearParams",
-    "DenseParams",
-    "EinsumDenseParams",
-    "EmbeddingParams",
-    "alpha_dropout",
-    "bilinear",
-    "bilinear_init",
-    "channel_alpha_dropout",
-    "channel_dropout",
-    "dense",
-    "dense_init",
-    "drop_path",
-    "dropout",
-    "einsum_dense",
-    "einsum_dense_init",
-    "embedding",
-    "embedding_decode",
-    "embedding_init",
-    "residual",
-    "sequential",
-    "sequential_init",
-    "stack",
-    "stack_init",
-    "stack_with_outputs",
+from fnmath.layers.embedding import EmbeddingParams, embedding, embedding_decode, embedding_init
 from fnmath.layers.normalization import (
     BatchStats,
     NormParams,
@@ -116,60 +105,6 @@ from fnmath.layers.normalization import (
     weight_norm,
     weight_norm_init,
 )
-from fnmath.layers.resizing import pixel_shuffle, pixel_unshuffle, resize, upsample
-from fnmath.layers.squeeze_excitation import (
-    SqueezeExcitationParams,
-    squeeze_excitation,
-    squeeze_excitation_init,
-)
-
-__all__ = [
-    "BatchStats",
-    "DenseParams",
-    "NormParams",
-    "SpectralStats",
-    "SqueezeExcitationParams",
-    "WeightNormParams",
-    "batch_norm",
-    "batch_norm_init",
-    "batch_norm_train",
-    "dense",
-    "dense_init",
-    "group_norm",
-    "group_norm_init",
-    "instance_norm",
-    "instance_norm_init",
-    "layer_norm",
-    "layer_norm_init",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "resize",
-    "rms_norm",
-    "rms_norm_init",
-    "spectral_norm",
-    "spectral_norm_init",
-    "spectral_norm_train",
-    "squeeze_excitation",
-    "squeeze_excitation_init",
-    "upsample",
-    "weight_norm",
-    "weight_norm_init",
-    "ConvParams",
-    "DenseParams",
-    "SeparableConvParams",
-    "conv",
-    "conv_init",
-    "conv_transpose",
-    "conv_transpose_init",
-    "dense",
-    "dense_init",
-    "depthwise_conv",
-    "depthwise_conv_init",
-    "fold",
-    "pad",
-    "separable_conv",
-    "separable_conv_init",
-    "unfold",
 from fnmath.layers.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -180,6 +115,14 @@ from fnmath.layers.pooling import (
     max_pool,
     max_pool_with_indices,
     max_unpool,
+)
+from fnmath.layers.positions import (
+    PositionEmbeddingParams,
+    alibi_bias,
+    position_embedding,
+    position_embedding_init,
+    rotary,
+    sinusoidal_positions,
 )
 from fnmath.layers.recurrent import (
     BidirectionalParams,
@@ -202,27 +145,79 @@ from fnmath.layers.recurrent import (
     rnn_cell,
     rnn_init,
 )
+from fnmath.layers.resizing import pixel_shuffle, pixel_unshuffle, resize, upsample
+from fnmath.layers.squeeze_excitation import (
+    SqueezeExcitationParams,
+    squeeze_excitation,
+    squeeze_excitation_init,
+)
 
 __all__ = [
+    "BatchStats",
     "BidirectionalParams",
     "BidirectionalState",
+    "BilinearParams",
+    "ConvParams",
     "DenseParams",
+    "EinsumDenseParams",
+    "EmbeddingParams",
     "GRUParams",
+    "KeyValueCache",
     "LSTMParams",
     "LSTMState",
+    "MultiHeadAttentionParams",
+    "NormParams",
+    "PositionEmbeddingParams",
     "RNNParams",
+    "SeparableConvParams",
+    "SpectralStats",
+    "SqueezeExcitationParams",
+    "WeightNormParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "alibi_bias",
+    "alpha_dropout",
     "avg_pool",
+    "batch_norm",
+    "batch_norm_init",
+    "batch_norm_train",
     "bidirectional",
     "bidirectional_init",
+    "bilinear",
+    "bilinear_init",
+    "blockwise_attention",
+    "causal_mask",
+    "channel_alpha_dropout",
+    "channel_dropout",
+    "conv",
+    "conv_init",
+    "conv_transpose",
+    "conv_transpose_init",
     "dense",
     "dense_init",
+    "depthwise_conv",
+    "depthwise_conv_init",
+    "dot_product_attention",
+    "drop_path",
+    "dropout",
+    "einsum_dense",
+    "einsum_dense_init",
+    "embedding",
+    "embedding_decode",
+    "embedding_init",
+    "fold",
     "global_avg_pool",
     "global_max_pool",
+    "group_norm",
+    "group_norm_init",
     "gru",
     "gru_cell",
     "gru_init",
+    "instance_norm",
+    "instance_norm_init",
+    "key_value_cache_init",
+    "layer_norm",
+    "layer_norm_init",
     "lp_pool",
     "lstm",
     "lstm_cell",
@@ -230,58 +225,41 @@ __all__ = [
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
-    "recurrent_stack",
-    "recurrent_stack_init",
-    "rnn",
-    "rnn_cell",
-    "rnn_init",
-    attention        o = Σₛ softmax(⟨q, kₛ⟩)ₛ vₛ, plain, in blocks, of several heads
-    dense            y = x W + b
-    positions        rotations, sines, learned vectors and biases that tell the order
-"""
-
-from fnmath.layers.attention import (
-    KeyValueCache,
-    MultiHeadAttentionParams,
-    blockwise_attention,
-    causal_mask,
-    dot_product_attention,
-    key_value_cache_init,
-    multi_head_attention,
-    multi_head_attention_decode,
-    multi_head_attention_init,
-    padding_mask,
-    window_mask,
-)
-from fnmath.layers.dense import DenseParams, dense, dense_init
-from fnmath.layers.positions import (
-    PositionEmbeddingParams,
-    alibi_bias,
-    position_embedding,
-    position_embedding_init,
-    rotary,
-    sinusoidal_positions,
-)
-
-__all__ = [
-    "DenseParams",
-    "KeyValueCache",
-    "MultiHeadAttentionParams",
-    "PositionEmbeddingParams",
-    "alibi_bias",
-    "blockwise_attention",
-    "causal_mask",
-    "dense",
-    "dense_init",
-    "dot_product_attention",
-    "key_value_cache_init",
     "multi_head_attention",
     "multi_head_attention_decode",
     "multi_head_attention_init",
+    "pad",
     "padding_mask",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "position_embedding",
     "position_embedding_init",
+    "recurrent_stack",
+    "recurrent_stack_init",
+    "residual",
+    "resize",
+    "rms_norm",
+    "rms_norm_init",
+    "rnn",
+    "rnn_cell",
+    "rnn_init",
     "rotary",
+    "separable_conv",
+    "separable_conv_init",
+    "sequential",
+    "sequential_init",
     "sinusoidal_positions",
+    "spectral_norm",
+    "spectral_norm_init",
+    "spectral_norm_train",
+    "squeeze_excitation",
+    "squeeze_excitation_init",
+    "stack",
+    "stack_init",
+    "stack_with_outputs",
+    "unfold",
+    "upsample",
+    "weight_norm",
+    "weight_norm_init",
     "window_mask",
 ]
