@@ -60,6 +60,7 @@ from fnmath.layers.composition import (
 )
 from fnmath.layers.convolution import (
     ConvParams,
+    ConvTransposeParams,
     SeparableConvParams,
     conv,
     conv_init,
@@ -151,6 +152,16 @@ from fnmath.layers.squeeze_excitation import (
     squeeze_excitation,
     squeeze_excitation_init,
 )
+from fnmath.layers.state_space import (
+    MambaParams,
+    MambaState,
+    mamba,
+    mamba_init,
+    mamba_state_init,
+    mamba_step,
+    selective_scan,
+    selective_scan_step,
+)
 
 __all__ = [
     "BatchStats",
@@ -158,6 +169,7 @@ __all__ = [
     "BidirectionalState",
     "BilinearParams",
     "ConvParams",
+    "ConvTransposeParams",
     "DenseParams",
     "EinsumDenseParams",
     "EmbeddingParams",
@@ -165,6 +177,8 @@ __all__ = [
     "KeyValueCache",
     "LSTMParams",
     "LSTMState",
+    "MambaParams",
+    "MambaState",
     "MultiHeadAttentionParams",
     "NormParams",
     "PositionEmbeddingParams",
@@ -222,6 +236,10 @@ __all__ = [
     "lstm",
     "lstm_cell",
     "lstm_init",
+    "mamba",
+    "mamba_init",
+    "mamba_state_init",
+    "mamba_step",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
@@ -244,6 +262,8 @@ __all__ = [
     "rnn_cell",
     "rnn_init",
     "rotary",
+    "selective_scan",
+    "selective_scan_step",
     "separable_conv",
     "separable_conv_init",
     "sequential",

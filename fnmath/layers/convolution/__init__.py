@@ -14,7 +14,7 @@ They are bound by two laws: conv(K, x) = unfold(x) K as a product of matrices, a
 to conv what fold is to unfold, ⟨conv(x), y⟩ = ⟨x, conv_transpose(y)⟩.
 """
 
-from fnmath.layers.convolution._params import ConvParams
+from fnmath.layers.convolution._params import ConvParams, ConvTransposeParams
 from fnmath.layers.convolution.depthwise import (
     SeparableConvParams,
     depthwise_conv,
@@ -29,6 +29,7 @@ from fnmath.layers.convolution.windows import fold, unfold
 
 __all__ = [
     "ConvParams",
+    "ConvTransposeParams",
     "SeparableConvParams",
     "conv",
     "conv_init",

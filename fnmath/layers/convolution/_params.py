@@ -16,8 +16,17 @@ from fnmath.layers._arguments import Initializer, bias_or_none, drawn, unpacked
 class ConvParams(NamedTuple):
     """The parameters of a convolution: ``kernel`` (*window, in/groups, out), ``bias`` (out,).
 
-    The bias may be None: the map is linear then. For ``conv_transpose`` the kernel is
-    (*window, in, out/groups).
+    The bias may be None: the map is linear then.
+    """
+
+    kernel: Float[Array, "*window in out"]
+    bias: Float[Array, " out"] | None = None
+
+
+class ConvTransposeParams(NamedTuple):
+    """Those of a transposed convolution: ``kernel`` (*window, in, out/groups), ``bias`` (out,).
+
+    A type of its own, since other libraries lay its kernel out in another order.
     """
 
     kernel: Float[Array, "*window in out"]
@@ -52,9 +61,9 @@ def divides(function: str, groups: Any, **channels: int) -> None:
             _checks.fail(function, f"{argument} is {n}; wanted a multiple of groups, {groups}")
 
 
-def kernel_and_bias(function: str, params: Any, x: Any) -> tuple[Any, Any]:
+def kernel_and_bias(function: str, params: Any, x: Any, kind: type = ConvParams) -> tuple[Any, Any]:
     """The kernel and the bias, as arrays; raise unless the kernel has a window and two axes."""
-    kernel, bias = unpacked(function, params, ConvParams)
+    kernel, bias = unpacked(function, params, kind)
     _checks.floating(function, x=x, kernel=kernel)
     shape = jnp.shape(kernel)
     if len(shape) < 3:

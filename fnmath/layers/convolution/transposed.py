@@ -21,7 +21,7 @@ from fnmath.layers.convolution._geometry import (
     transposed_grid,
 )
 from fnmath.layers.convolution._params import (
-    ConvParams,
+    ConvTransposeParams,
     biased,
     divides,
     drawn_params,
@@ -40,7 +40,7 @@ def conv_transpose_init(
     kernel_init: Initializer | None = None,
     bias_init: Initializer = zeros,
     dtype: jax.typing.DTypeLike = jnp.float32,
-) -> ConvParams:
+) -> ConvTransposeParams:
     """Random parameters of a transposed convolution.
 
         K ~ 𝒩(0, 1/n_in), truncated,    b = 0,    n_in = |window| · in/groups
@@ -89,11 +89,12 @@ def conv_transpose_init(
     default = variance_scaling(groups, "fan_in", "truncated_normal")
     kernel_init = default if kernel_init is None else kernel_init
     given = {"use_bias": use_bias, "kernel_init": kernel_init, "bias_init": bias_init}
-    return drawn_params(name, key, shape, out_channels, **given, dtype=dtype)
+    drawn = drawn_params(name, key, shape, out_channels, **given, dtype=dtype)
+    return ConvTransposeParams(*drawn)
 
 
 def conv_transpose(
-    params: ConvParams,
+    params: ConvTransposeParams,
     x: Float[Array, "... in"],
     *,
     strides: Sizes = 1,
@@ -153,7 +154,7 @@ def conv_transpose(
             padding takes off everything.
 
     Example:
-        >>> params = ConvParams(kernel=jnp.array([1.0, 2.0, 3.0]).reshape(3, 1, 1))
+        >>> params = ConvTransposeParams(jnp.array([1.0, 2.0, 3.0]).reshape(3, 1, 1))
         >>> x = jnp.array([1.0, 10.0])[:, None]  # one channel
         >>> print(conv_transpose(params, x, strides=2, padding=0)[:, 0])
         [ 1.  2. 13. 20. 30.]
@@ -164,7 +165,7 @@ def conv_transpose(
         Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016), §4.
     """
     name = "conv_transpose"
-    kernel, bias = kernel_and_bias(name, params, x)
+    kernel, bias = kernel_and_bias(name, params, x, ConvTransposeParams)
     number = image_axes(name, x, kernel.ndim - 2)
     _checks.same_size(name, "input channels", x=x.shape[-1], kernel=kernel.shape[-2])
     divides(name, groups, **{"the number of input channels": kernel.shape[-2]})

@@ -1,0 +1,168 @@
+"""How PyTorch and Flax lay out the arrays of each kind of layer.
+
+Notation: that of the chapter. Each function here is a part of P: from the parameters of one layer
+to its arrays, under the names that the other library gives them within the layer. An array that is
+None is left out by ``present``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from fnmath import _checks
+from fnmath.conversion._trees import Layouts, Named
+from fnmath.layers import (
+    BatchStats,
+    BidirectionalParams,
+    BilinearParams,
+    ConvParams,
+    ConvTransposeParams,
+    DenseParams,
+    EmbeddingParams,
+    GRUParams,
+    LSTMParams,
+    MultiHeadAttentionParams,
+    NormParams,
+    PositionEmbeddingParams,
+    RNNParams,
+)
+
+RECURRENT = (RNNParams, GRUParams, LSTMParams)
+GATES = {RNNParams: ("",), GRUParams: ("r", "z", "n"), LSTMParams: ("i", "f", "g", "o")}
+
+
+def present(**arrays: Any) -> Named:
+    return {name: a for name, a in arrays.items() if a is not None}
+
+
+def _torch_conv(p: ConvParams) -> Named:
+    """(*window, in, out) as (out, in, *window)."""
+    return present(weight=jnp.moveaxis(p.kernel, (-1, -2), (0, 1)), bias=p.bias)
+
+
+def _torch_conv_transpose(p: ConvTransposeParams) -> Named:
+    """(*window, in, out) as (in, out, *window)."""
+    return present(weight=jnp.moveaxis(p.kernel, (-2, -1), (0, 1)), bias=p.bias)
+
+
+def _torch_attention(p: MultiHeadAttentionParams) -> Named:
+    """Query, key and value in one matrix where all three are of one shape, else in three."""
+    parts = (p.query, p.key, p.value)
+    kernels = [part.kernel.T for part in parts]
+    arrays = {"out_proj.weight": p.out.kernel.T}
+    if len({k.shape for k in kernels}) == 1:
+        arrays["in_proj_weight"] = jnp.concatenate(kernels)
+    else:
+        arrays |= {f"{n}_proj_weight": k for n, k in zip("qkv", kernels, strict=True)}
+    if p.query.bias is not None:
+        arrays["in_proj_bias"] = jnp.concatenate([part.bias for part in parts])
+    return arrays | ({} if p.out.bias is None else {"out_proj.bias": p.out.bias})
+
+
+def _torch_recurrent(p: Any, suffix: str = "_l0") -> Named:
+    if isinstance(p, BidirectionalParams):
+        directions = zip(p, ("", "_reverse"), strict=True)
+        return {k: a for q, end in directions for k, a in _torch_recurrent(q, suffix + end).items()}
+    arrays = present(
+        weight_ih=p.kernel.T,
+        weight_hh=p.recurrent_kernel.T,
+        bias_ih=p.bias,
+        bias_hh=p.recurrent_bias,
+    )
+    return {name + suffix: a for name, a in arrays.items()}
+
+
+def _torch_layers(layers: Sequence[Any]) -> Named:
+    """Recurrent layers over each other, numbered."""
+    return {k: a for n, p in enumerate(layers) for k, a in _torch_recurrent(p, f"_l{n}").items()}
+
+
+TORCH: Layouts = {
+    DenseParams: lambda p: present(weight=p.kernel.T, bias=p.bias),
+    BilinearParams: lambda p: present(weight=jnp.moveaxis(p.kernel, -1, 0), bias=p.bias),
+    EmbeddingParams: lambda p: {"weight": p.embedding},
+    PositionEmbeddingParams: lambda p: {"weight": p.embedding},
+    ConvParams: _torch_conv,
+    ConvTransposeParams: _torch_conv_transpose,
+    NormParams: lambda p: present(weight=p.scale, bias=p.bias),
+    BatchStats: lambda s: {"running_mean": s.mean, "running_var": s.var},
+    MultiHeadAttentionParams: _torch_attention,
+    BidirectionalParams: _torch_recurrent,
+    **dict.fromkeys(RECURRENT, _torch_recurrent),
+}
+
+
+def torch_layout(tree: Any) -> Callable[[Any], Named] | None:
+    """The layout of one layer, or of a tuple of recurrent ones, which is one module of PyTorch."""
+    recurrent = (*RECURRENT, BidirectionalParams)
+    if type(tree) in (tuple, list) and tree and all(isinstance(p, recurrent) for p in tree):
+        return _torch_layers
+    return TORCH.get(type(tree))
+
+
+def _flax_conv_transpose(p: ConvTransposeParams) -> Named:
+    """The window the other way round: Flax's transposed convolution slides its kernel unflipped."""
+    return present(kernel=jnp.flip(p.kernel, range(p.kernel.ndim - 2)), bias=p.bias)
+
+
+def _flax_gates(p: Any) -> Named:
+    """Each gate's columns under a name of its own; no bias that Flax adds nowhere.
+
+    Of two biases whose sum alone counts Flax keeps one: the recurrent one in an LSTM, the other in
+    the rest.
+    """
+    gates, arrays = GATES[type(p)], {}
+    sides = {"i": (p.kernel, p.bias), "h": (p.recurrent_kernel, p.recurrent_bias)}
+    for side, (kernel, bias) in sides.items():
+        columns = zip(gates, jnp.split(kernel, len(gates), -1), strict=True)
+        arrays |= {f"{side}{gate}.kernel": k for gate, k in columns}
+        if bias is not None:
+            entries = zip(gates, jnp.split(bias, len(gates)), strict=True)
+            kept = {"i": "", "h": "ifgo"} if isinstance(p, LSTMParams) else {"i": "rzn", "h": "n"}
+            arrays |= {f"{side}{g}.bias": b for g, b in entries if _kept(p, side, g, kept)}
+    return arrays
+
+
+def _kept(p: Any, side: str, gate: str, kept: dict[str, str]) -> bool:
+    return side == "i" if isinstance(p, RNNParams) else gate in kept[side]
+
+
+def summed_biases(p: Any) -> Any:
+    """The same recurrent layer with the sum of two biases in the one that Flax keeps."""
+    if not isinstance(p, RECURRENT) or p.bias is None or p.recurrent_bias is None:
+        return p
+    total = p.bias + p.recurrent_bias
+    if isinstance(p, GRUParams):
+        gates = jnp.arange(total.shape[-1]) < total.shape[-1] // 3 * 2
+        bias, other = jnp.where(gates, total, p.bias), jnp.where(gates, 0, p.recurrent_bias)
+        return p._replace(bias=bias, recurrent_bias=other)
+    first, second = (0 * total, total) if isinstance(p, LSTMParams) else (total, 0 * total)
+    return p._replace(bias=first, recurrent_bias=second)
+
+
+def _flax_attention(p: MultiHeadAttentionParams, function: str, heads: int | None) -> Named:
+    """Kernels with an axis for the heads, and one for the features of each."""
+    if heads is None:
+        _checks.fail(function, "heads is None; wanted their number, for there is attention")
+    features = p.query.kernel.shape[-1] // heads
+    arrays: Named = {}
+    for name in ("query", "key", "value"):
+        kernel, bias = getattr(p, name)
+        arrays[f"{name}.kernel"] = kernel.reshape(kernel.shape[0], -1, features)
+        if bias is not None:
+            arrays[f"{name}.bias"] = bias.reshape(-1, features)
+    arrays["out.kernel"] = p.out.kernel.reshape(-1, features, p.out.kernel.shape[-1])
+    return arrays | ({} if p.out.bias is None else {"out.bias": p.out.bias})
+
+
+def flax_layouts(function: str, heads: int | None) -> Layouts:
+    """The layouts of Flax; those of other layers are the fields of their parameters."""
+    return {
+        ConvTransposeParams: _flax_conv_transpose,
+        BatchStats: lambda s: {"mean": s.mean, "var": s.var},
+        MultiHeadAttentionParams: lambda p: _flax_attention(p, function, heads),
+        **dict.fromkeys(RECURRENT, _flax_gates),
+    }
