@@ -6,6 +6,7 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     dense            y = x W + b
     pooling          y = what each window over an image sees, summed up in one number
     recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
+    state_space      h_t = a linear step from h_t₋₁, with coefficients that depend on x_t
 """
 
 from fnmath.layers.dense import DenseParams, dense, dense_init
@@ -41,6 +42,16 @@ from fnmath.layers.recurrent import (
     rnn_cell,
     rnn_init,
 )
+from fnmath.layers.state_space import (
+    MambaParams,
+    MambaState,
+    mamba,
+    mamba_init,
+    mamba_state_init,
+    mamba_step,
+    selective_scan,
+    selective_scan_step,
+)
 
 __all__ = [
     "BidirectionalParams",
@@ -49,6 +60,8 @@ __all__ = [
     "GRUParams",
     "LSTMParams",
     "LSTMState",
+    "MambaParams",
+    "MambaState",
     "RNNParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
@@ -66,6 +79,10 @@ __all__ = [
     "lstm",
     "lstm_cell",
     "lstm_init",
+    "mamba",
+    "mamba_init",
+    "mamba_state_init",
+    "mamba_step",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
@@ -74,4 +91,6 @@ __all__ = [
     "rnn",
     "rnn_cell",
     "rnn_init",
+    "selective_scan",
+    "selective_scan_step",
 ]
