@@ -12,7 +12,6 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from fnmath import _checks
 from fnmath.conversion._trees import Layouts, Named
 from fnmath.layers import (
     BatchStats,
@@ -57,8 +56,8 @@ def _torch_attention(p: MultiHeadAttentionParams) -> Named:
         arrays["in_proj_weight"] = jnp.concatenate(kernels)
     else:
         arrays |= {f"{n}_proj_weight": k for n, k in zip("qkv", kernels, strict=True)}
-    if p.query.bias is not None:
-        arrays["in_proj_bias"] = jnp.concatenate([part.bias for part in parts])
+    if biases := [part.bias for part in parts if part.bias is not None]:
+        arrays["in_proj_bias"] = jnp.concatenate(biases)
     return arrays | ({} if p.out.bias is None else {"out_proj.bias": p.out.bias})
 
 
@@ -109,44 +108,45 @@ def _flax_conv_transpose(p: ConvTransposeParams) -> Named:
 
 
 def _flax_gates(p: Any) -> Named:
-    """Each gate's columns under a name of its own; no bias that Flax adds nowhere.
+    """Each gate's columns and bias under a name of its own.
 
-    Of two biases whose sum alone counts Flax keeps one: the recurrent one in an LSTM, the other in
-    the rest.
+    A GRU has all biases of the inputs, and one of the state, that of the candidate n. The others
+    have one bias, wherever fnmath keeps it: of the state in an LSTM, of the inputs in a simple one.
     """
-    gates, arrays = GATES[type(p)], {}
-    sides = {"i": (p.kernel, p.bias), "h": (p.recurrent_kernel, p.recurrent_bias)}
-    for side, (kernel, bias) in sides.items():
-        columns = zip(gates, jnp.split(kernel, len(gates), -1), strict=True)
-        arrays |= {f"{side}{gate}.kernel": k for gate, k in columns}
+    if isinstance(p, GRUParams):
+        biases = [("i", "rzn", p.bias), ("h", "n", p.recurrent_bias)]
+    else:
+        bias = p.bias if p.recurrent_bias is None else p.recurrent_bias
+        biases = [("h" if isinstance(p, LSTMParams) else "i", "".join(GATES[type(p)]), bias)]
+    arrays: Named = {}
+    for side, kernel in (("i", p.kernel), ("h", p.recurrent_kernel)):
+        arrays |= {f"{side}{gate}.kernel": a for gate, a in _by_gate(p, kernel).items()}
+    for side, gates, bias in biases:
         if bias is not None:
-            entries = zip(gates, jnp.split(bias, len(gates)), strict=True)
-            kept = {"i": "", "h": "ifgo"} if isinstance(p, LSTMParams) else {"i": "rzn", "h": "n"}
-            arrays |= {f"{side}{g}.bias": b for g, b in entries if _kept(p, side, g, kept)}
+            kept = {gate: a for gate, a in _by_gate(p, bias).items() if gate in gates}
+            arrays |= {f"{side}{gate}.bias": a for gate, a in kept.items()}
     return arrays
 
 
-def _kept(p: Any, side: str, gate: str, kept: dict[str, str]) -> bool:
-    return side == "i" if isinstance(p, RNNParams) else gate in kept[side]
+def _by_gate(p: Any, columns: Any) -> Named:
+    gates = GATES[type(p)]
+    return dict(zip(gates, jnp.split(columns, len(gates), -1), strict=True))
 
 
 def summed_biases(p: Any) -> Any:
-    """The same recurrent layer with the sum of two biases in the one that Flax keeps."""
+    """The same layer with the sum of two biases in the one that Flax keeps, and 0 in the other."""
     if not isinstance(p, RECURRENT) or p.bias is None or p.recurrent_bias is None:
         return p
     total = p.bias + p.recurrent_bias
-    if isinstance(p, GRUParams):
-        gates = jnp.arange(total.shape[-1]) < total.shape[-1] // 3 * 2
-        bias, other = jnp.where(gates, total, p.bias), jnp.where(gates, 0, p.recurrent_bias)
-        return p._replace(bias=bias, recurrent_bias=other)
-    first, second = (0 * total, total) if isinstance(p, LSTMParams) else (total, 0 * total)
-    return p._replace(bias=first, recurrent_bias=second)
+    if not isinstance(p, GRUParams):
+        return p._replace(bias=0 * total, recurrent_bias=total)
+    gates = jnp.arange(total.shape[-1]) < total.shape[-1] // 3 * 2
+    bias, other = jnp.where(gates, total, p.bias), jnp.where(gates, 0, p.recurrent_bias)
+    return p._replace(bias=bias, recurrent_bias=other)
 
 
-def _flax_attention(p: MultiHeadAttentionParams, function: str, heads: int | None) -> Named:
+def _flax_attention(p: MultiHeadAttentionParams, heads: int) -> Named:
     """Kernels with an axis for the heads, and one for the features of each."""
-    if heads is None:
-        _checks.fail(function, "heads is None; wanted their number, for there is attention")
     features = p.query.kernel.shape[-1] // heads
     arrays: Named = {}
     for name in ("query", "key", "value"):
@@ -158,11 +158,11 @@ def _flax_attention(p: MultiHeadAttentionParams, function: str, heads: int | Non
     return arrays | ({} if p.out.bias is None else {"out.bias": p.out.bias})
 
 
-def flax_layouts(function: str, heads: int | None) -> Layouts:
+def flax_layouts(heads: int) -> Layouts:
     """The layouts of Flax; those of other layers are the fields of their parameters."""
     return {
         ConvTransposeParams: _flax_conv_transpose,
         BatchStats: lambda s: {"mean": s.mean, "var": s.var},
-        MultiHeadAttentionParams: lambda p: _flax_attention(p, function, heads),
+        MultiHeadAttentionParams: lambda p: _flax_attention(p, heads),
         **dict.fromkeys(RECURRENT, _flax_gates),
     }

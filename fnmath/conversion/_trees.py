@@ -20,13 +20,14 @@ Layouts = Mapping[type, Callable[[Any], Named]]
 Lookup = Callable[[Any], Callable[[Any], Named] | None]
 
 
-def check_tree(function: str, argument: str, tree: Any) -> None:
-    """Raise unless every leaf holds floating-point numbers, and there is one."""
+def arrays_of_tree(function: str, argument: str, tree: Any) -> PyTree:
+    """The tree with arrays as leaves; raise unless they hold floating-point numbers."""
     leaves = jax.tree.leaves_with_path(tree)
     if not leaves:
         _checks.fail(function, f"{argument} holds no array")
     for path, leaf in leaves:
         _checks.floating(function, **{f"{argument}{jax.tree_util.keystr(path)}": leaf})
+    return jax.tree.map(jnp.asarray, tree)
 
 
 def check_names(function: str, names: Any, stacked: Any) -> None:
@@ -58,21 +59,44 @@ def children(tree: Any) -> list[tuple[str, Any]] | None:
     return None
 
 
+def _layers(function: str, path: str, tree: PyTree) -> list[PyTree]:
+    """The layers that are stacked along the first axis of every array."""
+    lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
+    if len(lengths) != 1 or lengths == {()}:
+        problem = f"{path} is stacked, but its arrays have first axes {sorted(lengths)}"
+        _checks.fail(function, f"{problem}; wanted one length")
+    ((length,),) = lengths
+    return [jax.tree.map(lambda a, i=i: a[i], tree) for i in range(length)]
+
+
+def _laid_out(
+    function: str, path: str, layer: Any, layout: Callable[[Any], Named]
+) -> Iterator[tuple[str, Any]]:
+    try:
+        arrays = layout(layer)
+        if odd := [a for a in arrays.values() if not hasattr(a, "shape")]:
+            raise TypeError(f"{odd[0]!r} is no array")
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        what = f"{path or 'the tree'} is a {type(layer).__name__} of parts that do not fit"
+        problem = f"{what}; wanted arrays as its _init makes them ({error})"
+        raise TypeError(f"{function}: {problem}") from error
+    return ((joined(path, name), a) for name, a in arrays.items())
+
+
 def _walk(
-    tree: PyTree, path: str, layout_of: Lookup, stacked: Collection[str]
+    function: str, tree: PyTree, path: str, layout_of: Lookup, stacked: Collection[str]
 ) -> Iterator[tuple[str, Any]]:
     """Every array in its layout over there, under its path."""
     if tree is None:
         return
     if path in stacked:
-        for i in range(jnp.shape(jax.tree.leaves(tree)[0])[0]):
-            layer = jax.tree.map(lambda a, i=i: a[i], tree)
-            yield from _walk(layer, joined(path, str(i)), layout_of, ())
+        for i, layer in enumerate(_layers(function, path, tree)):
+            yield from _walk(function, layer, joined(path, str(i)), layout_of, ())
     elif layout := layout_of(tree):
-        yield from ((joined(path, name), a) for name, a in layout(tree).items())
+        yield from _laid_out(function, path, tree, layout)
     elif (parts := children(tree)) is not None:
         for name, part in parts:
-            yield from _walk(part, joined(path, name), layout_of, stacked)
+            yield from _walk(function, part, joined(path, name), layout_of, stacked)
     else:
         yield path, tree
 
@@ -95,7 +119,7 @@ def named_arrays(
 ) -> Named:
     """P θ: what the other library keeps, each array under its name."""
     found: Named = {}
-    for path, a in _walk(tree, "", layout_of, stacked):
+    for path, a in _walk(function, tree, "", layout_of, stacked):
         name = _translated(path, names or {})
         if name in found:
             _checks.fail(function, f"two arrays have the name {name!r}; wanted names that differ")
@@ -117,7 +141,9 @@ def loaded(
     """
     wanted = jax.eval_shape(arrays_of, like)
     kinds = {_last(name) in statistics for name in wanted}
-    spare = [n for n in given if n not in wanted and (_last(n) in statistics) in kinds]
+    counts = {name for name in given if _last(name) == "num_batches_tracked"}
+    others = [name for name in given if name not in wanted and name not in counts]
+    spare = [name for name in others if (_last(name) in statistics) in kinds]
     missing = [name for name in wanted if name not in given]
     for problem, found in (("lacks", missing), ("has, with no place for it,", spare)):
         if found:

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from fnmath import _checks
 from fnmath.conversion import _layouts, _trees
+from fnmath.layers import MultiHeadAttentionParams
 
 STATISTICS = ("mean", "var")
 
@@ -59,8 +60,9 @@ def to_flax(
     Source:
         The documentation of ``flax.linen`` and ``flax.nnx``.
     """
-    _check("to_flax", heads, names, stacked)
-    _trees.check_tree("to_flax", "params", params)
+    _trees.check_names("to_flax", names, stacked)
+    params = _trees.arrays_of_tree("to_flax", "params", params)
+    _check_heads("to_flax", heads, params)
     whole = jax.tree.map(_layouts.summed_biases, params, is_leaf=_is_recurrent)
     arrays = _arrays("to_flax", whole, heads, names, stacked)
     nested: dict[str, Any] = {}
@@ -116,8 +118,9 @@ def from_flax(
         The documentation of ``flax.linen`` and ``flax.nnx``.
     """
     _checks.instance("from_flax", "variables", variables, Mapping)
-    _check("from_flax", heads, names, stacked)
-    _trees.check_tree("from_flax", "like", like)
+    _trees.check_names("from_flax", names, stacked)
+    like = _trees.arrays_of_tree("from_flax", "like", like)
+    _check_heads("from_flax", heads, like)
 
     def arrays_of(tree: PyTree) -> dict[str, jax.Array]:
         return _arrays("from_flax", tree, heads, names, stacked)
@@ -125,10 +128,16 @@ def from_flax(
     return _trees.loaded("from_flax", dict(_flat(variables)), like, arrays_of, STATISTICS)
 
 
-def _check(function: str, heads: Any, names: Any, stacked: Any) -> None:
+def _check_heads(function: str, heads: Any, tree: PyTree) -> None:
+    """Raise unless the heads are a number of at least 1, or there is no attention."""
     if heads is not None:
         _checks.size(function, heads=heads)
-    _trees.check_names(function, names, stacked)
+    elif any(map(_is_attention, jax.tree.leaves(tree, is_leaf=_is_attention))):
+        _checks.fail(function, "heads is None; wanted their number, for there is attention")
+
+
+def _is_attention(tree: Any) -> bool:
+    return isinstance(tree, MultiHeadAttentionParams)
 
 
 def _is_recurrent(tree: Any) -> bool:
@@ -142,7 +151,7 @@ def _arrays(
     names: Mapping[str, str] | None,
     stacked: tuple[str, ...],
 ) -> dict[str, jax.Array]:
-    layouts = _layouts.flax_layouts(function, heads)
+    layouts = _layouts.flax_layouts(heads or 1)
     return _trees.named_arrays(function, tree, lambda t: layouts.get(type(t)), names, stacked)
 
 

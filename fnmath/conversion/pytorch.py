@@ -15,7 +15,7 @@ from fnmath import _checks
 from fnmath.conversion import _trees
 from fnmath.conversion._layouts import torch_layout
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+STATISTICS = ("running_mean", "running_var")
 
 
 def to_torch(
@@ -43,13 +43,14 @@ def to_torch(
         An array under each name.
 
     Raises:
-        TypeError: If a leaf holds no floating-point numbers, ``names`` is no mapping of strings, or
-            ``stacked`` no tuple of strings.
-        ValueError: If there is no array, or two have one name.
+        TypeError: If a leaf holds no floating-point numbers, the parts of a layer do not fit,
+            ``names`` is no mapping of strings, or ``stacked`` no tuple of strings.
+        ValueError: If there is no array, two have one name, or stacked arrays differ in length.
 
     Example:
         >>> from fnmath.layers import DenseParams
-        >>> params = (DenseParams(jnp.zeros((3, 4)), jnp.zeros(4)), None, DenseParams(jnp.ones((4, 2))))
+        >>> hidden = DenseParams(jnp.ones((3, 4)), jnp.ones(4))
+        >>> params = (hidden, None, DenseParams(jnp.ones((4, 2))))
         >>> for name, a in to_torch(params, names={"2": "head"}).items():
         ...     print(name, a.shape)
         0.weight (4, 3)
@@ -60,7 +61,7 @@ def to_torch(
         The documentation of ``torch.nn.Module.state_dict`` and of the modules of ``torch.nn``.
     """
     _trees.check_names("to_torch", names, stacked)
-    _trees.check_tree("to_torch", "params", params)
+    params = _trees.arrays_of_tree("to_torch", "params", params)
     return _trees.named_arrays("to_torch", params, torch_layout, names, stacked)
 
 
@@ -88,7 +89,8 @@ def from_torch(
 
     Raises:
         TypeError: If ``state_dict`` is no mapping, an array does not hold floating-point numbers,
-            ``names`` is no mapping of strings, or ``stacked`` no tuple of strings.
+            the parts of a layer do not fit, ``names`` is no mapping of strings, or ``stacked`` no
+            tuple of strings.
         ValueError: If the state dict lacks an array or has one too many, or a shape does not fit.
 
     Example:
@@ -103,7 +105,7 @@ def from_torch(
     """
     _checks.instance("from_torch", "state_dict", state_dict, Mapping)
     _trees.check_names("from_torch", names, stacked)
-    _trees.check_tree("from_torch", "like", like)
+    like = _trees.arrays_of_tree("from_torch", "like", like)
 
     def arrays_of(tree: PyTree) -> dict[str, jax.Array]:
         return _trees.named_arrays("from_torch", tree, torch_layout, names, stacked)

@@ -1,5 +1,7 @@
 """fnmath.conversion: weights of PyTorch's and Flax's modules give the same outputs here."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,10 +102,12 @@ LAYERS = {
     "attention": ATTENTION,
     "cross attention": layers.multi_head_attention_init(KEY, 4, heads=2, context_features=6),
     "rnn": layers.rnn_init(KEY, 3, 2),
+    "rnn, two biases": layers.rnn_init(KEY, 3, 2, use_recurrent_bias=True),
     "gru": layers.gru_init(KEY, 3, 2),
     "lstm": layers.lstm_init(KEY, 3, 2),
+    "lstm, two biases": layers.lstm_init(KEY, 3, 2, use_recurrent_bias=True),
     "lstm, both ways, twice": layers.recurrent_stack_init(
-        KEY, 3, 2, layers=2, init=layers.lstm_init, bidirectional=True
+        KEY, 3, 2, init=partial(layers.bidirectional_init, init=layers.lstm_init), depth=2
     ),
     "a tree": {"a": (jnp.ones(2), None, layers.dense_init(KEY, 2, 2)), "b": jnp.ones((2, 1))},
 }  # fmt: skip
@@ -172,7 +176,7 @@ class TestTorch:
         ).double()  # fmt: skip
         module(torch.tensor(np.asarray(draw(8, 4, 8, 8))))  # moves the running statistics
         module.eval()
-        norm, stats = layers.batch_norm_init(5, dtype=float)
+        norm, stats = jax.tree.map(lambda a: a.astype(float), layers.batch_norm_init(5))
         like = (
             layers.conv_init(KEY, (3, 2), 4, 6, groups=2, dtype=float), None,
             layers.conv_transpose_init(KEY, (3, 3), 6, 5, dtype=float), norm,
@@ -209,12 +213,13 @@ class TestTorch:
     def test_recurrent(self, torch, kind):
         make = getattr(torch.nn, kind.upper())
         module = make(3, 2, num_layers=2, bidirectional=True, batch_first=True).double()
-        like = layers.recurrent_stack_init(
-            KEY, 3, 2, layers=2, init=getattr(layers, f"{kind}_init"), bidirectional=True
-        )
+        init = partial(getattr(layers, f"{kind}_init"), use_recurrent_bias=True)
+        init = partial(layers.bidirectional_init, init=init)
+        like = layers.recurrent_stack_init(KEY, 3, 2, init=init, depth=2)
         params = self.convert(module, jax.tree.map(lambda a: a.astype(float), like))
         x = draw(4, 5, 3)
-        ours, _ = layers.recurrent_stack(getattr(layers, kind), params, x)
+        layer = partial(layers.bidirectional, getattr(layers, kind))
+        ours, _ = layers.recurrent_stack(layer, params, x)
         assert_same(ours, outputs(torch, module, x)[0])
         again = make(3, 2, num_layers=2, bidirectional=True, batch_first=True).double()
         state = {k: torch.tensor(np.asarray(a)) for k, a in to_torch(params).items()}
@@ -266,6 +271,7 @@ class TestFlax:
         variables = module.init(KEY, x)
         _, moved = module.apply(variables, x, mutable=["batch_stats"])
         norm, stats = layers.batch_norm_init(3)
+        stats = jax.tree.map(lambda a: a.astype(float), stats)
         stats = from_flax(moved["batch_stats"], stats)
         assert_same(stats.mean, moved["batch_stats"]["mean"])
         assert not np.allclose(stats.var, 1)
@@ -283,7 +289,8 @@ class TestFlax:
         ("kind", "cell"), [("rnn", "SimpleCell"), ("gru", "GRUCell"), ("lstm", "LSTMCell")]
     )
     def test_recurrent(self, linen, kind, cell):
-        module, x = linen.RNN(getattr(linen, cell)(2)), draw(4, 5, 3)
+        module = linen.RNN(getattr(linen, cell)(2, param_dtype=float))
+        x = draw(4, 5, 3)
         variables = module.init(KEY, x)["params"]["cell"]
         variables = randoms(variables)  # biases too
         like = getattr(layers, f"{kind}_init")(KEY, 3, 2, dtype=float)

@@ -14,7 +14,7 @@ HOUSE = [
     "linear_algebra calculus probability statistics information",
     "activations initializers",
     "layers losses metrics",
-    "networks backprop",
+    "networks backprop conversion",
     "training benchmark",
 ]
 CHAPTERS = [chapter for floor in HOUSE for chapter in floor.split()]
