@@ -3,7 +3,6 @@
 import functools
 import inspect
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -103,7 +102,6 @@ class TestEach:
         np.testing.assert_array_equal(curvature, jnp.zeros_like(x))
 
     def test_transforms(self, f):
-        chex.clear_trace_counter()  # it counts by the name of what is traced, here one for all
         assert_transforms(lambda key, x: f(key, x, rate=0.3), KEY, x)
 
     def test_an_array_of_rates_is_mapped_over(self, f):
