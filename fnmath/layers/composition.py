@@ -13,6 +13,7 @@ per layer, plain data that ``jax.grad`` and optax take as they are.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -231,8 +232,8 @@ def stack(
         What the last layer gives.
 
     Raises:
-        TypeError: If the layer is not a function, an option not a boolean, or the parameters, the
-            extras or x hold something that is no array.
+        TypeError: If the layer is not a function of these arguments, an option not a boolean, or
+            the parameters, the extras or x hold something that is no array.
         ValueError: If no array counts the layers, two count them differently, or the layer changes
             the shape, the dtype or the structure of h.
 
@@ -287,8 +288,8 @@ def stack_with_outputs(
         What the last layer gives, and the outputs of all, stacked in the order of the parameters.
 
     Raises:
-        TypeError: If the layer is not a function or gives no pair, an option is not a boolean, or
-            the parameters, the extras or x hold something that is no array.
+        TypeError: If the layer is not a function of these arguments or gives no pair, an option is
+            not a boolean, or the parameters, the extras or x hold something that is no array.
         ValueError: If no array counts the layers, two count them differently, or the layer changes
             the shape, the dtype or the structure of h.
 
@@ -384,11 +385,24 @@ def _functions(name: str, argument: str, fs: Any, *, or_none: bool = False) -> N
             _checks.function(name, f"{argument}[{i}]", f)
 
 
+def _takes(name: str, layer: Layer, arguments: list[str]) -> None:
+    """Raise unless the layer can be called with so many arguments."""
+    try:
+        inspect.signature(layer).bind(*arguments)
+    except TypeError as error:
+        problem = f"layer cannot be called with ({', '.join(arguments)}): {error}"
+        _checks.fail(name, problem, error=TypeError)
+    except ValueError:
+        return  # a built-in function, which does not say what it takes
+
+
 def _check_stack(
     name: str, layer: Any, params: PyTree, x: PyTree, extras: PyTree, **options: Any
 ) -> None:
     """What both stacks check: a function, arrays that count the layers alike, and booleans."""
     _checks.function(name, "layer", layer)
+    named = {"params": params, "h": x, "extras": extras}
+    _takes(name, layer, [argument for argument, given in named.items() if given is not None])
     for option, given in options.items():
         _checks.boolean(name, option, given)
     for leaf in jax.tree.leaves(x):

@@ -112,11 +112,16 @@ MISTAKES = [
                 f"{f.__name__}: layer is a NoneType; wanted a function",
             ),
             Mistake(
+                f, (layer, LAYERS, x), {"extras": jnp.ones(5)}, TypeError,
+                f"{f.__name__}: layer cannot be called with (params, h, extras): "
+                "too many positional arguments",
+            ),
+            Mistake(
                 f, (layer, LAYERS, x), {"checkpoint": 1}, TypeError,
                 f"{f.__name__}: checkpoint is 1 (int); wanted True or False",
             ),
             Mistake(
-                f, (layer, None, x), {}, ValueError,
+                f, (lambda *args: args[0], None, x), {}, ValueError,
                 f"{f.__name__}: params and extras hold no array, whose first axis counts the "
                 "layers",
             ),
@@ -126,7 +131,7 @@ MISTAKES = [
                 "params.kernel has 5 and params.bias has 4",
             ),
             Mistake(
-                f, (layer, LAYERS, x), {"extras": jnp.float32(1)}, ValueError,
+                f, (lambda *args: args[1], LAYERS, x), {"extras": jnp.float32(1)}, ValueError,
                 f"{f.__name__}: extras has shape (); wanted a first axis, of the layers",
             ),
             Mistake(
