@@ -13,6 +13,7 @@ per layer, plain data that ``jax.grad`` and optax take as they are.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -98,7 +99,7 @@ def sequential(layers: Sequence[Layer]) -> Layer:
     functions = tuple(layers)
 
     def layer(params: PyTree, x: PyTree) -> PyTree:
-        if not isinstance(params, tuple | list) or hasattr(params, "_fields"):
+        if not _one_per_layer(params):
             problem = f"params is a {type(params).__name__}; wanted a tuple, an entry per layer"
             _checks.fail("sequential", problem, error=TypeError)
         if len(params) != len(functions):
@@ -153,7 +154,7 @@ def residual(layer: Layer, *, shortcut: Layer | None = None) -> Layer:
     def beside(params: PyTree, x: PyTree, *rest: PyTree) -> PyTree:
         if shortcut is None:
             return _sum(x, _applied(layer, params, x, *rest), "x")
-        if not isinstance(params, tuple | list) or len(params) != 2:
+        if not _one_per_layer(params) or len(params) != 2:
             problem = f"params is a {type(params).__name__}; wanted (layer's, shortcut's)"
             _checks.fail("residual", problem, error=TypeError)
         beside_it = _applied(shortcut, params[1], x)
@@ -231,8 +232,8 @@ def stack(
         What the last layer gives.
 
     Raises:
-        TypeError: If the layer is not a function, an option not a boolean, or the parameters, the
-            extras or x hold something that is no array.
+        TypeError: If the layer is not a function of these arguments, an option not a boolean, or
+            the parameters, the extras or x hold something that is no array.
         ValueError: If no array counts the layers, two count them differently, or the layer changes
             the shape, the dtype or the structure of h.
 
@@ -287,8 +288,8 @@ def stack_with_outputs(
         What the last layer gives, and the outputs of all, stacked in the order of the parameters.
 
     Raises:
-        TypeError: If the layer is not a function or gives no pair, an option is not a boolean, or
-            the parameters, the extras or x hold something that is no array.
+        TypeError: If the layer is not a function of these arguments or gives no pair, an option is
+            not a boolean, or the parameters, the extras or x hold something that is no array.
         ValueError: If no array counts the layers, two count them differently, or the layer changes
             the shape, the dtype or the structure of h.
 
@@ -312,6 +313,12 @@ def stack_with_outputs(
         return both
 
     return _scanned(name, step, params, x, extras, reverse, checkpoint)
+
+
+def _one_per_layer(params: Any) -> bool:
+    """Whether ``params`` may hold an entry per layer; a NamedTuple of arrays is one layer's own."""
+    arrays = hasattr(params, "_fields") and any(isinstance(a, jax.Array) for a in params)
+    return isinstance(params, tuple | list) and not arrays
 
 
 def _applied(f: Layer, θ: PyTree, h: PyTree, *rest: PyTree) -> PyTree:
@@ -378,11 +385,24 @@ def _functions(name: str, argument: str, fs: Any, *, or_none: bool = False) -> N
             _checks.function(name, f"{argument}[{i}]", f)
 
 
+def _takes(name: str, layer: Layer, arguments: list[str]) -> None:
+    """Raise unless the layer can be called with so many arguments."""
+    try:
+        inspect.signature(layer).bind(*arguments)
+    except TypeError as error:
+        problem = f"layer cannot be called with ({', '.join(arguments)}): {error}"
+        _checks.fail(name, problem, error=TypeError)
+    except ValueError:
+        return  # a built-in function, which does not say what it takes
+
+
 def _check_stack(
     name: str, layer: Any, params: PyTree, x: PyTree, extras: PyTree, **options: Any
 ) -> None:
     """What both stacks check: a function, arrays that count the layers alike, and booleans."""
     _checks.function(name, "layer", layer)
+    named = {"params": params, "h": x, "extras": extras}
+    _takes(name, layer, [argument for argument, given in named.items() if given is not None])
     for option, given in options.items():
         _checks.boolean(name, option, given)
     for leaf in jax.tree.leaves(x):

@@ -100,8 +100,8 @@ def einsum_dense_init(
 
     Example:
         >>> params = einsum_dense_init(jax.random.key(0), "...d,dhk->...hk", (64, 4, 16))
-        >>> print(params.kernel.shape, f"{params.kernel.std() * 64**0.5:.2f}", params.bias)
-        (64, 4, 16) 1.00 None
+        >>> print(params.kernel.shape, f"{64 * params.kernel.var():.1f}", params.bias)
+        (64, 4, 16) 1.0 None
 
     Source:
         LeCun, Bottou, Orr and Müller, Efficient BackProp (1998), §4.6; the layer is ``Einsum`` of
@@ -169,17 +169,17 @@ def einsum_dense(
     letters = _parsed(name, equation)
     kernel, bias = unpacked(name, params, EinsumDenseParams)
     _checks.floating(name, x=x, kernel=kernel)
-    _named(name, "kernel", kernel.shape, letters.kernel)
+    _named(name, "kernel", jnp.shape(kernel), letters.kernel)
     _named(name, "x", jnp.shape(x), letters.x)
     _same_letters(name, x, kernel, letters)
     y = jnp.einsum(f"{letters.x},{letters.kernel}->{letters.y}", x, kernel)
     if bias is None:
         return y
     _checks.floating(name, bias=bias)
-    _bias_fits(name, "bias", jnp.shape(bias), letters, kernel.shape)
+    _bias_fits(name, "bias", jnp.shape(bias), letters, jnp.shape(kernel))
     sizes = iter(jnp.shape(bias))
     places = _places(letters.y, y.ndim)
-    return y + bias.reshape([next(sizes) if i in letters.bias else 1 for i in places])
+    return y + jnp.reshape(bias, [next(sizes) if i in letters.bias else 1 for i in places])
 
 
 def _folded(
@@ -255,8 +255,8 @@ def _places(term: str, rank: int) -> list[str]:
 
 def _same_letters(name: str, x: Any, kernel: Any, letters: _Equation) -> None:
     """Raise unless x and the kernel agree on the size of each letter that they share."""
-    in_x = dict(zip(_places(letters.x, x.ndim), x.shape, strict=True))
-    for letter, n in zip(letters.kernel, kernel.shape, strict=True):
+    in_x = dict(zip(_places(letters.x, jnp.ndim(x)), jnp.shape(x), strict=True))
+    for letter, n in zip(letters.kernel, jnp.shape(kernel), strict=True):
         if letter in in_x:
             _checks.same_size(name, f'"{letter}"', x=in_x[letter], kernel=n)
 
