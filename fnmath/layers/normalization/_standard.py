@@ -104,15 +104,17 @@ def standardized(
 
 @standardized.defjvp
 def _standardized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
-    """ż = (ẋ − ⟨ẋ⟩ − z σ̇)/σ,  σ̇ = ⟨z ẋ⟩ + ε̇/2σ,  μ̇ = ⟨ẋ⟩,  v̇ = 2 σ ⟨z ẋ⟩.
+    """In units of σ, where t = ẋ/σ and s = σ̇/σ = ⟨z t⟩ + ε̇/2σ²:  ż = t − ⟨t⟩ − s z.
 
-    For a given ε, ẋ ↦ ż is a symmetric map: reverse mode is the same formula.
+    And μ̇ = σ ⟨t⟩, v̇ = 2σ² ⟨z t⟩. For a given ε the map from t to ż is symmetric: reverse mode is
+    the same formula, with the division by σ at its end.
     """
     (x, epsilon, where), (x_dot, epsilon_dot, _) = primals, tangents
     found = standardized(over, x, epsilon, where)
     z, σ, μ, _ = found
-    μ_dot = mean(over, x_dot, where) if over.centred else jnp.zeros_like(μ)
-    along = mean(over, z * x_dot, where)
-    σ_dot = along + epsilon_dot / (2 * σ)
-    z_dot = _kept((x_dot - μ_dot - z * σ_dot) * (1 / σ), where)
-    return found, Standardized(z_dot, σ_dot, μ_dot, 2 * σ * along)
+    t = x_dot * (1 / σ)
+    middle = mean(over, t, where) if over.centred else jnp.zeros_like(μ)
+    along = mean(over, z * t, where)
+    s = along + epsilon_dot / (2 * σ) / σ
+    z_dot = _kept(t - middle - z * s, where)
+    return found, Standardized(z_dot, σ * s, σ * middle, 2 * σ * (σ * along))
