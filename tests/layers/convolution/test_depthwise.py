@@ -1,7 +1,5 @@
 """fnmath.layers.convolution, depthwise: channel by channel, and separable."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,7 +73,7 @@ MISTAKES = [
         "separable_conv_init: out_channels is 0; wanted an integer of at least 1",
     ),
     Mistake(
-        separable_conv_init, (KEY, 3, 2, 4), {"dtype": int}, TypeError,
+        separable_conv_init, (KEY, 3, 2, 4), {"dtype": jnp.int32}, TypeError,
         "separable_conv_init: dtype is int32; wanted a floating dtype; did you mean jnp.float32?",
     ),
 ]  # fmt: skip
@@ -113,8 +111,7 @@ class TestDepthwiseConv:
 
     def test_transforms(self):
         params = ConvParams(normal(1, 2, 3, 1, 6), normal(2, 6))
-        layer = lambda p, x: depthwise_conv(p, x, strides=2)  # noqa: E731
-        assert_transforms(layer, params, normal(0, 5, 4, 3))
+        assert_transforms(lambda p, x: depthwise_conv(p, x, strides=2), params, normal(0, 5, 4, 3))
 
     def test_init(self):
         params = depthwise_conv_init(KEY, (3, 3), 512, multiplier=2)

@@ -148,12 +148,12 @@ class TestPad:
 
     @pytest.mark.usefixtures("x64")
     def test_gradient_of_the_value(self):
-        f = functools.partial(pad, x, [0, (2, 1)])
+        f = functools.partial(pad, x.astype(jnp.float64), [0, (2, 1)])
         assert_gradient(lambda value: f(value=value), lambda _: 9.0, jnp.float64(0.5))
 
-    @pytest.mark.parametrize("mode", ["CONSTANT", *NUMPY_MODES])
-    def test_transforms(self, mode):
-        assert_transforms(lambda x: pad(x, [1, (2, 0)], mode=mode), x)
+    def test_transforms(self):
+        modes = ("CONSTANT", *NUMPY_MODES)
+        assert_transforms(lambda x: [pad(x, [1, (2, 0)], mode=mode) for mode in modes], x)
 
     def test_explicit_amounts_with_a_mode(self):
         """The convolution's named paddings are margins of a certain width, and then VALID."""
