@@ -22,9 +22,9 @@ from fnmath.linear_algebra._grids import span
 
 
 def extended(
-    x: Shaped[Array, "..."], margins: tuple[Pair, ...], modes: tuple[str, ...], value: Any = 0
+    x: Shaped[Array, "..."], margins: tuple[Pair, ...], modes: tuple[str, ...]
 ) -> Shaped[Array, "..."]:
-    """The image with its margins: beyond each edge what the mode of that axis says.
+    """The image with its margins: beyond each edge what the mode of that axis says, or 0.
 
     The cotangents of copies are added up in float32 at least.
     """
@@ -35,7 +35,7 @@ def extended(
             continue
         widths = [(0, 0)] * (x.ndim - len(margins) - 1) + amounts + [(0, 0)]
         if mode == "CONSTANT":
-            x = jnp.pad(x, widths, constant_values=jnp.asarray(value, dtype))
+            x = jnp.pad(x, widths)
         else:
             half = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
             x = jnp.pad(x.astype(jnp.float32) if half else x, widths, mode=name).astype(dtype)

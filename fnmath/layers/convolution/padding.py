@@ -79,7 +79,7 @@ def pad(
     )
     sizes = image_axes(name, x, len(margins))
     _checks.option(name, "mode", mode, MODES)
-    _checks.scalar(name, "value", value, above=-jnp.inf, closed="[")
+    _checks.scalar(name, "value", value, closed="[]")
     if mode != "CONSTANT" and any(not n and any(m) for n, m in zip(sizes, margins, strict=True)):
         _checks.fail(name, f"x has shape {jnp.shape(x)}; wanted entries that {mode} can copy")
     plain = isinstance(value, int | float) and value == 0
@@ -88,4 +88,10 @@ def pad(
     if not plain and not jnp.issubdtype(jnp.result_type(x), jnp.inexact):
         problem = f"value is {value} and x has dtype {jnp.result_type(x)}; wanted a value of 0"
         _checks.fail(name, problem, "x.astype(jnp.float32)")
-    return extended(jnp.asarray(x), margins, (mode,) * len(margins), value)
+    modes = (mode,) * len(margins)
+    padded = extended(jnp.asarray(x), margins, modes)
+    if plain:
+        return padded
+    # Chosen, not padded with: lax.pad has no derivative with respect to its value alone.
+    inside = extended(jnp.ones((*sizes, 1), bool), margins, modes)
+    return jnp.where(inside, padded, jnp.asarray(value, padded.dtype))
