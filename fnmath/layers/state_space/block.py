@@ -299,8 +299,8 @@ def _fitting(function: str, params: Any, x: Any = None, axes: str = "") -> Mamba
     _dense("out_projection", function, params.out_projection, (inner, None))
     wanted = {"conv_kernel": (width, 1, inner), "conv_bias": (inner,), "D": (inner,)}
     for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            problem = f"{name} has shape {arrays[name].shape}; wanted {shape}"
+        if jnp.shape(arrays[name]) != shape:
+            problem = f"{name} has shape {jnp.shape(arrays[name])}; wanted {shape}"
             _checks.fail(function, f"{problem}, for the {inner} channels of A_log")
     if axes:
         _checks.floating(function, x=x)
