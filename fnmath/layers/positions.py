@@ -135,7 +135,7 @@ def sinusoidal_positions(
     Example:
         >>> print(sinusoidal_positions(2, 4).round(4))
         [[0.     1.     0.     1.    ]
-         [0.8415 0.5403 0.01   0.9999]]
+         [0.8415 0.5403 0.01   1.    ]]
 
     Source:
         Vaswani et al., Attention is all you need (2017), §3.5.
@@ -225,8 +225,8 @@ def position_embedding(
     Raises:
         TypeError: If params is no tuple of one, x or E not a floating-point array, or the positions
             no integers.
-        ValueError: If the features differ, the positions do not fit x, or, without positions, x is
-            longer than E.
+        ValueError: If the features differ, E has no rows, the positions do not fit x, or, without
+            positions, x is longer than E.
 
     Example:
         >>> params = PositionEmbeddingParams(jnp.array([[1.0], [2.0], [3.0]]))
@@ -245,6 +245,7 @@ def position_embedding(
     _checks.rank(name, "x", x, "time features")
     _checks.rank(name, "embedding", E, "length features", exact=True)
     _checks.same_size(name, "features", x=x.shape[-1], embedding=E.shape[1])
+    _checks.size(name, **{"the number of positions of embedding": E.shape[0]})
     if positions is None:
         if x.shape[-2] > E.shape[0]:
             problem = f"x has {x.shape[-2]} entries and the embedding {E.shape[0]} positions"
@@ -303,8 +304,8 @@ def alibi_bias(
     _checks.dtype("alibi_bias", "dtype", dtype, jnp.floating, "a floating dtype")
     slopes = np.array(_slopes(heads))[:, None, None]
     wide = jnp.promote_types(dtype, jnp.float32)
-    distance = jnp.abs(ahead(queries, keys, offset)).astype(wide)
-    return (-jnp.asarray(slopes, wide) * distance).astype(dtype)
+    behind = -jnp.abs(ahead(queries, keys, offset))
+    return (jnp.asarray(slopes, wide) * behind).astype(dtype)
 
 
 def _slopes(heads: int) -> list[float]:

@@ -166,7 +166,7 @@ def scores(x: Operands, pattern: Pattern, rows: Array, columns: Array) -> tuple[
         seen = seen & (columns <= rows)
     if pattern.before is not None and pattern.behind is not None:
         seen = seen & (columns >= rows - pattern.before) & (columns <= rows + pattern.behind)
-    z = jnp.where(x.spoiled_query | x.spoiled_key, jnp.nan, z)
+    z = z + jnp.where(x.spoiled_query | x.spoiled_key, jnp.nan, 0)
     return jnp.where(seen, z, -jnp.inf), seen
 
 

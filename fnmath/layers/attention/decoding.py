@@ -18,8 +18,8 @@ from fnmath.layers.attention.dot_product import dot_product_attention
 from fnmath.layers.attention.masks import Window, causal_mask, window_mask
 from fnmath.layers.attention.multi_head import (
     MultiHeadAttentionParams,
-    check_params,
     check_sequence,
+    checked_params,
     in_heads,
     rotated,
 )
@@ -142,9 +142,8 @@ def multi_head_attention_decode(
         al., Efficiently scaling transformer inference (2022), §2.
     """
     name = "multi_head_attention_decode"
-    groups, _ = check_params(name, params, heads)
-    check_sequence(name, "x", x, params.query.kernel)
-    check_sequence(name, "x", x, params.key.kernel)
+    params, groups = checked_params(name, params, heads)
+    check_sequence(name, "x", x, query=params.query, key=params.key, value=params.value)
     _check_kind(name, cache)
     n, start = jnp.shape(x)[-2], jnp.asarray(cache.length)
     q = in_heads(dense(params.query, x), heads)
@@ -187,9 +186,9 @@ def _check_cache(function: str, cache: Any, k: Array, v: Array) -> int:
     """The room of the cache; raise unless it holds such keys and values, and new ones as many."""
     for field, new in (("key", k), ("value", v)):
         old = getattr(cache, field)
-        *batch, n, heads, features = new.shape
+        batch, (heads, features) = new.shape[:-3], new.shape[-2:]
         came, wanted = jnp.shape(old), (*batch, "size", heads, features)
-        if len(came) != new.ndim or came[:-3] != tuple(batch) or came[-2:] != (heads, features):
+        if len(came) != new.ndim or came[:-3] != batch or came[-2:] != (heads, features):
             form = ", ".join(str(d) for d in wanted)
             _checks.fail(function, f"cache.{field} has shape {came}; wanted ({form})")
     size = cache.key.shape[-3]

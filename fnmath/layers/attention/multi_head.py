@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from fnmath import _checks
@@ -119,8 +120,8 @@ def multi_head_attention_init(
     return MultiHeadAttentionParams(*layers)
 
 
-def check_params(function: str, params: Any, heads: Any) -> tuple[int, int]:
-    """The heads of keys and values, and their features; raise unless the kernels are of heads."""
+def checked_params(function: str, params: Any, heads: Any) -> tuple[MultiHeadAttentionParams, int]:
+    """The parameters and the number of heads of keys; raise unless the kernels are of heads."""
     if not (isinstance(params, tuple) and len(params) == 4):
         problem = f"params is a {type(params).__name__}; wanted MultiHeadAttentionParams("
         _checks.fail(function, problem + "query, key, value, out)", error=TypeError)
@@ -141,8 +142,8 @@ def check_params(function: str, params: Any, heads: Any) -> tuple[int, int]:
                 problem = f"params.{name} has {widths[name]} columns and {len(bias)} biases"
                 _checks.fail(function, f"{problem}; wanted one for each")
     _check_heads(function, heads, widths, rows)
-    head_features = widths["query"] // heads
-    return widths["key"] // head_features, head_features
+    groups = widths["key"] // (widths["query"] // heads)
+    return MultiHeadAttentionParams(*params), groups
 
 
 def _check_heads(function: str, heads: int, widths: dict[str, int], out_rows: int) -> None:
@@ -164,12 +165,13 @@ def in_heads(x: Float[Array, "*batch time columns"], heads: int) -> Array:
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
-def check_sequence(function: str, argument: str, x: Any, kernel: Any) -> None:
-    """Raise unless ``x`` is a sequence of as many features as the kernel has rows."""
+def check_sequence(function: str, argument: str, x: Any, **layers: DenseParams) -> None:
+    """Raise unless ``x`` is a sequence of as many features as the layers take."""
     _checks.floating(function, **{argument: x})
     _checks.rank(function, argument, x, "time features")
-    sizes = {argument: jnp.shape(x)[-1], "kernel": jnp.shape(kernel)[0]}
-    _checks.same_size(function, "features", **sizes)
+    for name, (kernel, _) in layers.items():
+        sizes = {argument: jnp.shape(x)[-1], f"params.{name}": jnp.shape(kernel)[0]}
+        _checks.same_size(function, "features", **sizes)
 
 
 def rotated(function: str, rotate: Any, x: Array, positions: Any) -> Array:
@@ -188,7 +190,8 @@ def _with_keys(function: str, mask: Any, key_mask: Any, context: Array) -> Any:
     """The mask, with the keys hidden that ``key_mask`` hides from every query."""
     if key_mask is None:
         return mask
-    _checks.mask(function, "key_mask", key_mask, keys=context[..., 0])
+    keys = np.broadcast_to(False, jnp.shape(context)[:-1])
+    _checks.mask(function, "key_mask", key_mask, **{"the keys": keys})
     key_mask = jnp.broadcast_to(key_mask, context.shape[:-1])[..., None, None, :]
     if mask is None:
         return key_mask
@@ -265,11 +268,11 @@ def multi_head_attention(
         Vaswani et al., Attention is all you need (2017), §3.2.2 and §3.2.3.
     """
     name = "multi_head_attention"
-    groups, _ = check_params(name, params, heads)
+    params, groups = checked_params(name, params, heads)
     c = x if context is None else context
-    check_sequence(name, "x", x, params.query.kernel)
-    check_sequence(name, "x" if context is None else "context", c, params.key.kernel)
-    check_sequence(name, "x" if context is None else "context", c, params.value.kernel)
+    answers = "x" if context is None else "context"
+    check_sequence(name, "x", x, query=params.query)
+    check_sequence(name, answers, c, key=params.key, value=params.value)
     if jnp.shape(c)[:-2] != jnp.shape(x)[:-2]:
         problem = f"x {jnp.shape(x)} and context {jnp.shape(c)} must have the same batch axes"
         _checks.fail(name, problem)
