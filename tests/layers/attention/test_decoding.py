@@ -36,8 +36,8 @@ MISTAKES = [
     ),
     Mistake(
         decode, (PARAMS, None, x), {"heads": 4}, TypeError,
-        "multi_head_attention_decode: cache is a NoneType; "
-        "wanted KeyValueCache(key, value, length)",
+        "multi_head_attention_decode: cache is a NoneType; wanted a KeyValueCache; "
+        "did you mean key_value_cache_init(…)?",
     ),
     Mistake(
         decode, (PARAMS, CACHE, x[0]), {"heads": 4}, ValueError,

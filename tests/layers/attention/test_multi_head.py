@@ -220,7 +220,7 @@ class TestReference:
             qkv_features=12,
             out_features=5,
             in_kv_features=7 if cross else 6,
-            num_key_value_heads=shared,
+            num_kv_heads=shared,
             decode=False,
             rngs=nnx.Rngs(1),
             bias_init=nnx.initializers.normal(1.0),
@@ -291,7 +291,7 @@ class TestMultiHeadAttention:
         assert abs(noisy - y).max() > 1e-2
 
     def test_transforms(self):
-        assert_transforms(functools.partial(attend, heads=2), PARAMS, x)
+        assert_transforms(lambda params, x: attend(params, x, heads=2), PARAMS, x)
 
     def test_leading_axes_are_batch(self):
         y = attend(PARAMS, x, heads=2)
