@@ -58,7 +58,7 @@ def _fraction(n: Integer[Array, "..."], f: np.ndarray) -> list[Array]:
 def cosine_and_sine(
     positions: Integer[Array, "..."], base: float, pairs: int, dtype: np.dtype
 ) -> tuple[Float[Array, "... pairs"], Float[Array, "... pairs"]]:
-    """cos and sin of n base^(−i/pairs) for each position n and each i < pairs.
+    """Cosine and sine of n base^(−i/pairs) for each position n and each i < pairs.
 
     The turn is q/4 + r with an integer q and |r| ≤ 1/8: the series of cosine and sine need no more,
     and τ r rounds to half as much as a longer angle would.

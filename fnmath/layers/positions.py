@@ -18,6 +18,7 @@ from fnmath import _checks
 from fnmath.initializers import normal
 from fnmath.layers._angles import cosine_and_sine
 from fnmath.layers._arguments import Initializer, drawn
+from fnmath.layers.attention._scores import empty
 from fnmath.layers.attention.masks import ahead, checked_offset
 
 
@@ -35,7 +36,7 @@ def rotary(
     It is orthogonal, and ⟨R_m q, R_n k⟩ = ⟨q, R_{n−m} k⟩: the score of a query and a key depends on
     their distance and not on where they stand. The angles are reduced to an eighth of a turn in
     integers, so cosine and sine are as right at position 10⁹ as at 1; n·ωᵢ in float32 is wrong by
-    0.004 radians at 10⁵ already.
+    thousandths of a radian at 10⁵ already.
 
     Gradient:
         x̄ = R_{−n} ȳ
@@ -70,7 +71,7 @@ def rotary(
     _checks.floating("rotary", x=x)
     _checks.rank("rotary", "x", x, "time heads features")
     _checks.integer("rotary", positions=positions)
-    _checks.broadcasts_to("rotary", "positions", positions, "the entries", _entries(x.shape[:-2]))
+    _checks.broadcasts_to("rotary", "positions", positions, "the entries", empty(x.shape[:-2]))
     _checks.boolean("rotary", "interleaved", interleaved)
     D = _even_features("rotary", x.shape[-1])
     wide = jnp.promote_types(jnp.result_type(x), jnp.float32)
@@ -81,11 +82,6 @@ def rotary(
     a, b = jnp.unstack(jnp.asarray(x, wide).reshape(shape), axis=axis)
     y = jnp.stack([a * c - b * s, a * s + b * c], axis)
     return y.reshape(x.shape).astype(x.dtype)
-
-
-def _entries(shape: tuple[int, ...]) -> np.ndarray:
-    """A stand-in, of no memory, for an array of that shape."""
-    return np.broadcast_to(False, shape)
 
 
 def _even_features(function: str, features: int) -> int:
@@ -135,7 +131,7 @@ def sinusoidal_positions(
     Example:
         >>> print(sinusoidal_positions(2, 4).round(4))
         [[0.     1.     0.     1.    ]
-         [0.8415 0.5403 0.01   0.9999]]
+         [0.8415 0.5403 0.01   1.    ]]
 
     Source:
         Vaswani et al., Attention is all you need (2017), §3.5.
@@ -225,8 +221,8 @@ def position_embedding(
     Raises:
         TypeError: If params is no tuple of one, x or E not a floating-point array, or the positions
             no integers.
-        ValueError: If the features differ, the positions do not fit x, or, without positions, x is
-            longer than E.
+        ValueError: If the features differ, E has no rows, the positions do not fit x, or, without
+            positions, x is longer than E.
 
     Example:
         >>> params = PositionEmbeddingParams(jnp.array([[1.0], [2.0], [3.0]]))
@@ -245,13 +241,14 @@ def position_embedding(
     _checks.rank(name, "x", x, "time features")
     _checks.rank(name, "embedding", E, "length features", exact=True)
     _checks.same_size(name, "features", x=x.shape[-1], embedding=E.shape[1])
+    _checks.size(name, **{"the number of positions of embedding": E.shape[0]})
     if positions is None:
         if x.shape[-2] > E.shape[0]:
             problem = f"x has {x.shape[-2]} entries and the embedding {E.shape[0]} positions"
             _checks.fail(name, f"{problem}; wanted at most as many")
         return x + E[: x.shape[-2]]
     _checks.integer(name, positions=positions)
-    _checks.broadcasts_to(name, "positions", positions, "the entries", _entries(x.shape[:-1]))
+    _checks.broadcasts_to(name, "positions", positions, "the entries", empty(x.shape[:-1]))
     n = jnp.asarray(positions)
     known = _checks.is_label(n, len(E))
     return x + jnp.where(known[..., None], E[jnp.where(known, n, 0)], jnp.nan)
@@ -303,8 +300,8 @@ def alibi_bias(
     _checks.dtype("alibi_bias", "dtype", dtype, jnp.floating, "a floating dtype")
     slopes = np.array(_slopes(heads))[:, None, None]
     wide = jnp.promote_types(dtype, jnp.float32)
-    distance = jnp.abs(ahead(queries, keys, offset)).astype(wide)
-    return (-jnp.asarray(slopes, wide) * distance).astype(dtype)
+    behind = -jnp.abs(ahead(queries, keys, offset))
+    return (jnp.asarray(slopes, wide) * behind).astype(dtype)
 
 
 def _slopes(heads: int) -> list[float]:

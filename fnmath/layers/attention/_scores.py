@@ -61,42 +61,40 @@ def operands(
 ) -> tuple[Operands, Pattern]:
     """The arguments, checked and laid out, in single precision at least."""
     _check_shapes(function, query, key, value)
-    _checks.boolean(function, "is_causal", is_causal)
     *batch, T, N, D = jnp.shape(query)
     S, K = jnp.shape(key)[-3:-1]
-    if scale is None:
-        scale = 1 / np.sqrt(max(D, 1))
+    scale = 1 / np.sqrt(max(D, 1)) if scale is None else scale
     _checks.scalar(function, "scale", scale)
-    window = local_window_size
-    before, behind = (
-        (None, None) if window is None else sides(function, "local_window_size", window)
-    )
     wide = jnp.promote_types(jnp.result_type(query, key, value), jnp.float32)
     q = jnp.asarray(query, wide).reshape(*batch, T, K, N // K, D)
     q = jnp.moveaxis(q, -4, -2) * jnp.asarray(scale, wide)
     k, v = (jnp.swapaxes(jnp.asarray(x, wide), -3, -2) for x in (key, value))
-    scores_shape = (*batch, N, T, S)
+    bad_q, bad_k, bad_v = (~jnp.isfinite(x).all(-1, keepdims=True) for x in (q, k, v))
     if bias is not None:
         _checks.floating(function, bias=bias)
-        _check_pairs(function, "bias", bias, scores_shape)
-        bias = _in_groups(jnp.asarray(bias, wide), K, N // K)
+        bias = jnp.asarray(_for_pairs(function, "bias", bias, (*batch, K, N // K, T, S)), wide)
     if mask is not None:
         _checks.array(function, "mask", mask)
-        _check_pairs(function, "mask", mask, scores_shape)
-        mask = _in_groups(jnp.asarray(mask), K, N // K)
-    lengths = (
-        _lengths(function, argument, x, tuple(batch))
-        for argument, x in {
-            "query_seq_lengths": query_seq_lengths,
-            "key_value_seq_lengths": key_value_seq_lengths,
-        }.items()
+        mask = _for_pairs(function, "mask", mask, (*batch, K, N // K, T, S))
+    known = Operands(
+        query=jnp.where(bad_q, 0, q),
+        key=jnp.where(bad_k, 0, k),
+        value=jnp.where(bad_v, 0, v),
+        bias=bias,
+        mask=mask,
+        query_lengths=_lengths(function, "query_seq_lengths", query_seq_lengths, (*batch,)),
+        key_lengths=_lengths(function, "key_value_seq_lengths", key_value_seq_lengths, (*batch,)),
+        spoiled_query=bad_q,
+        spoiled_key=jnp.swapaxes(bad_k | bad_v, -1, -2)[..., None, :, :],
     )
-    bad_q, bad_k, bad_v = (~jnp.isfinite(x).all(-1, keepdims=True) for x in (q, k, v))
-    q, k, v = jnp.where(bad_q, 0, q), jnp.where(bad_k, 0, k), jnp.where(bad_v, 0, v)
-    bad_key = jnp.swapaxes(bad_k | bad_v, -1, -2)[..., None, :, :]
-    return Operands(q, k, v, bias, mask, *lengths, bad_q, bad_key), Pattern(
-        bool(is_causal), before, behind
-    )
+    return known, _pattern(function, is_causal, local_window_size)
+
+
+def _pattern(function: str, is_causal: Any, window: Any) -> Pattern:
+    _checks.boolean(function, "is_causal", is_causal)
+    if window is None:
+        return Pattern(bool(is_causal), None, None)
+    return Pattern(bool(is_causal), *sides(function, "local_window_size", window))
 
 
 def _check_shapes(function: str, query: Any, key: Any, value: Any) -> None:
@@ -116,24 +114,24 @@ def _check_shapes(function: str, query: Any, key: Any, value: Any) -> None:
         _checks.fail(function, f"{problem} {k[-2]} heads of the key")
 
 
-def _check_pairs(function: str, argument: str, x: Any, scores: tuple[int, ...]) -> None:
-    """Raise unless ``x`` broadcasts to the scores, (*batch heads queries keys)."""
-    came = jnp.shape(x)
-    whole = np.broadcast_to(np.float32(0), scores)
-    if len(came) > 2 and came == scores[:-3] + scores[-2:] != scores:
+def _for_pairs(function: str, argument: str, x: Any, groups: tuple[int, ...]) -> Array:
+    """What broadcasts to the scores (*batch heads queries keys), its heads in groups (… K G …)."""
+    *batch, K, G, T, S = groups
+    came, scores = jnp.shape(x), (*batch, K * G, T, S)
+    if len(came) > 2 and came[-3] not in (1, K * G) and came == (*batch, T, S):
         problem = f"{argument} {came} has no axis for the heads of the scores {scores}"
-        if came[0] != scores[-3] or len(came) > 3:
-            _checks.fail(function, problem, f"{argument}[..., None, :, :]")
+        _checks.fail(function, problem, f"{argument}[..., None, :, :]")
     if argument == "mask":
-        _checks.mask(function, argument, x, scores=whole)
-    _checks.broadcasts_to(function, argument, x, "scores", whole)
+        _checks.mask(function, argument, x, scores=empty(scores))
+    _checks.broadcasts_to(function, argument, x, "scores", empty(scores))
+    x = jnp.asarray(x).reshape((1,) * (3 - len(came)) + came)
+    heads = (K, G) if x.shape[-3] == K * G else (1, 1)
+    return x.reshape(*x.shape[:-3], *heads, *x.shape[-2:])
 
 
-def _in_groups(x: Array, K: int, G: int) -> Array:
-    """The axis of the heads as two, of groups and of the heads in each."""
-    x = x.reshape((1,) * (3 - x.ndim) + x.shape)
-    *batch, heads, rows, columns = x.shape
-    return x.reshape(*batch, *((K, G) if heads == K * G else (1, 1)), rows, columns)
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """A stand-in, of no memory, for an array of that shape."""
+    return np.broadcast_to(False, shape)
 
 
 def _lengths(function: str, argument: str, x: Any, batch: tuple[int, ...]) -> Array | None:
@@ -166,7 +164,7 @@ def scores(x: Operands, pattern: Pattern, rows: Array, columns: Array) -> tuple[
         seen = seen & (columns <= rows)
     if pattern.before is not None and pattern.behind is not None:
         seen = seen & (columns >= rows - pattern.before) & (columns <= rows + pattern.behind)
-    z = jnp.where(x.spoiled_query | x.spoiled_key, jnp.nan, z)
+    z = z + jnp.where(x.spoiled_query | x.spoiled_key, jnp.nan, 0)
     return jnp.where(seen, z, -jnp.inf), seen
 
 

@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Integer
 
@@ -54,16 +53,26 @@ class _Sums(NamedTuple):
 
 
 @jax.custom_jvp
-def _weights(z: Array, m: Array, l: Array) -> Array:
-    """p = exp(z − m) / l, 0 where z is −∞."""
-    return odds(z, jnp.where(m == -jnp.inf, 0, m)) / jnp.where(l == 0, 1, l)
+def _weights(z: Array, m: Array, total: Array) -> Array:
+    """The weights p = exp(z − m) / l, 0 where z is −∞."""
+    return odds(z, _shift(m)) / _divisor(total)
 
 
 @_weights.defjvp
 def _weights_jvp(primals: tuple, tangents: tuple) -> tuple:
-    (z, m, l), (z_dot, _, l_dot) = primals, tangents
-    p = _weights(z, m, l)
-    return p, p * (z_dot - l_dot / jnp.where(l == 0, 1, l))
+    (z, m, total), (z_dot, _, total_dot) = primals, tangents
+    p = _weights(z, m, total)
+    return p, p * (z_dot - total_dot / _divisor(total))
+
+
+def _shift(m: Array) -> Array:
+    """The largest score, and 0 where no key is seen."""
+    return jnp.where(m == -jnp.inf, 0, m)
+
+
+def _divisor(total: Array) -> Array:
+    """The sum of the odds, and 1 where no key is seen."""
+    return jnp.where(total == 0, 1, total)
 
 
 # Along which axis each array has an entry for each query, and for each key.
@@ -96,6 +105,7 @@ def _over_blocks(
     """For each block of queries the carry of ``step`` over the blocks of keys, queries joined.
 
     ``step(carry, x, rows, columns)`` is left out where no query of the block can see a key of it.
+    What it computes on the way is not kept for transposition, but computed anew.
     """
     T, S = arrays["query"].shape[-2], arrays["key"].shape[-2]
     t, s = plan.query_block, plan.key_block
@@ -107,6 +117,7 @@ def _over_blocks(
         i, both, queries_only = xs
         rows = i * t + jnp.arange(t)[:, None]
 
+        @functools.partial(jax.checkpoint, prevent_cse=False)
         def column(carry: Any, xs: tuple) -> tuple[Any, None]:
             j, by_keys = xs
             columns = j * s + jnp.arange(s)
@@ -157,22 +168,21 @@ def _operands(x: dict[str, Array]) -> Operands:
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _attention(plan: _Plan, arrays: dict[str, Array]) -> _Sums:
     def start(x: dict[str, Array]) -> _Sums:
-        l, o = _zeros(x, arrays["value"])
-        return _Sums(l - jnp.inf, l, o)
+        zero, row = _zeros(x, arrays["value"])
+        return _Sums(zero - jnp.inf, zero, row)
 
     def step(sums: _Sums, x: dict[str, Array], rows: Array, columns: Array) -> _Sums:
         z, _ = scores(_operands(x), plan.pattern, rows, columns)
         m = jnp.maximum(sums.largest, jnp.max(z, -1, keepdims=True))
-        shift = jnp.where(m == -jnp.inf, 0, m)
-        w, shrunk = odds(z, shift), odds(sums.largest, shift)
+        w, shrunk = odds(z, _shift(m)), odds(sums.largest, _shift(m))
         return _Sums(
             m,
             shrunk * sums.total + jnp.sum(w, -1, keepdims=True),
             shrunk * sums.output + jnp.einsum("...gts,...se->...gte", w, x["value"]),
         )
 
-    m, l, o = _over_blocks(plan, arrays, start, step)
-    return _Sums(m, l, o / jnp.where(l == 0, 1, l))
+    m, total, o = _over_blocks(plan, arrays, start, step)
+    return _Sums(m, total, o / _divisor(total))
 
 
 @functools.partial(_attention.defjvp, symbolic_zeros=True)
@@ -185,11 +195,10 @@ def _attention_jvp(plan: _Plan, primals: tuple, tangents: tuple) -> tuple:
     def start(x: dict[str, Array]) -> tuple[Array, Array]:
         return _zeros(x, arrays["value"])
 
-    @functools.partial(jax.checkpoint, prevent_cse=False)
     def step(slopes: tuple, x: dict[str, Array], rows: Array, columns: Array) -> tuple:
         """Adds Σₛ p ṡ, and Σₛ p (ṡ v + v̇)."""
         z, seen = scores(_operands(x), plan.pattern, rows, columns)
-        p = _weights(z, x["largest"], x["total"])
+        p = jnp.where(seen, _weights(z, x["largest"], x["total"]), 0)
         by_score, by_output = slopes
         if z_dot := [
             *(_products(x[a], x[b]) for a, b in _FACTORS if a in x and b in x),

@@ -14,13 +14,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
+from fnmath.layers.attention._scores import empty
 from fnmath.layers.attention.dot_product import dot_product_attention
 from fnmath.layers.attention.masks import Window, causal_mask, window_mask
 from fnmath.layers.attention.multi_head import (
     MultiHeadAttentionParams,
-    check_params,
     check_sequence,
+    checked_params,
     in_heads,
+    projected,
     rotated,
 )
 from fnmath.layers.dense import dense
@@ -142,10 +144,11 @@ def multi_head_attention_decode(
         al., Efficiently scaling transformer inference (2022), §2.
     """
     name = "multi_head_attention_decode"
-    groups, _ = check_params(name, params, heads)
-    check_sequence(name, "x", x, params.query.kernel)
-    check_sequence(name, "x", x, params.key.kernel)
-    _check_kind(name, cache)
+    params, groups = checked_params(name, params, heads)
+    check_sequence(name, "x", x, query=params.query, key=params.key, value=params.value)
+    _checks.instance(name, "cache", cache, KeyValueCache, "key_value_cache_init(…)")
+    _checks.integer(name, **{"cache.length": cache.length})
+    _checks.rank(name, "cache.length", cache.length, "", exact=True)
     n, start = jnp.shape(x)[-2], jnp.asarray(cache.length)
     q = in_heads(dense(params.query, x), heads)
     k, v = (in_heads(dense(layer, x), groups) for layer in (params.key, params.value))
@@ -160,36 +163,22 @@ def multi_head_attention_decode(
     if local_window_size is not None:
         seen = seen & window_mask(n, size, window=local_window_size, offset=start)
     if mask is not None:
-        _checks.mask(name, "mask", mask, scores=_scores(q, size))
+        _checks.mask(name, "mask", mask, scores=empty((*q.shape[:-3], heads, n, size)))
         seen = seen & mask
     o = dot_product_attention(q, keys, values, bias, seen)
     fits = (start >= 0) & (start + n <= size)
-    y = jnp.where(fits, dense(params.out, o.reshape(*o.shape[:-2], -1)), jnp.nan)
+    y = jnp.where(fits, projected(name, params.out, o, q), jnp.nan)
     return y, KeyValueCache(keys, values, start + n)
-
-
-def _scores(q: Array, size: int) -> np.ndarray:
-    """A stand-in, of no memory, for the scores of all entries of the cache."""
-    *batch, n, heads, _ = q.shape
-    return np.broadcast_to(False, (*batch, heads, n, size))
-
-
-def _check_kind(function: str, cache: Any) -> None:
-    if not (isinstance(cache, tuple) and hasattr(cache, "_fields") and len(cache) == 3):
-        problem = f"cache is a {type(cache).__name__}; wanted KeyValueCache(key, value, length)"
-        _checks.fail(function, problem, error=TypeError)
-    _checks.floating(function, **{"cache.key": cache[0], "cache.value": cache[1]})
-    _checks.integer(function, **{"cache.length": cache[2]})
-    _checks.rank(function, "cache.length", cache[2], "", exact=True)
 
 
 def _check_cache(function: str, cache: Any, k: Array, v: Array) -> int:
     """The room of the cache; raise unless it holds such keys and values, and new ones as many."""
     for field, new in (("key", k), ("value", v)):
         old = getattr(cache, field)
-        *batch, n, heads, features = new.shape
+        _checks.floating(function, **{f"cache.{field}": old})
+        batch, (heads, features) = new.shape[:-3], new.shape[-2:]
         came, wanted = jnp.shape(old), (*batch, "size", heads, features)
-        if len(came) != new.ndim or came[:-3] != tuple(batch) or came[-2:] != (heads, features):
+        if len(came) != new.ndim or came[:-3] != batch or came[-2:] != (heads, features):
             form = ", ".join(str(d) for d in wanted)
             _checks.fail(function, f"cache.{field} has shape {came}; wanted ({form})")
     size = cache.key.shape[-3]

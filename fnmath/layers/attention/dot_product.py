@@ -36,7 +36,8 @@ def dot_product_attention(
     for each head apart; where there are fewer key heads, each serves as many heads of the query in
     a row. Products and sums are carried in float32 at least. A query that sees no key has the
     output 0, and what it does not see bears on it neither in value nor in gradient, not even by
-    nan. A query, key or value that is not finite makes nan of the outputs of all that see it.
+    nan. A query, key or value that is not finite makes nan of the outputs of all that see it, and
+    of the gradients that these have a part in.
 
     Gradient:
         v̄ₛ = Σ_t p_ts ō_t,    s̄_ts = p_ts ⟨vₛ − o_t, ō_t⟩,    b̄ = s̄

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from fnmath import _checks
-from fnmath.initializers import zeros
-from fnmath.layers._arguments import Initializer
-from fnmath.layers.attention._scores import check_rate
+from fnmath.initializers import lecun_normal, zeros
+from fnmath.layers._arguments import Initializer, bias_or_none, drawn
+from fnmath.layers.attention._scores import check_rate, empty
 from fnmath.layers.attention.dot_product import dot_product_attention
 from fnmath.layers.attention.masks import Window
-from fnmath.layers.dense import DenseParams, dense, dense_init
+from fnmath.layers.dense import DenseParams, dense
 
 
 class MultiHeadAttentionParams(NamedTuple):
@@ -98,6 +98,7 @@ def multi_head_attention_init(
     context_features = features if context_features is None else context_features
     out_features = features if out_features is None else out_features
     _checks.size(name, key_value_heads=groups)
+    _checks.dtype(name, "dtype", dtype, jnp.floating, "a floating dtype")
     _checks.size(name, context_features=context_features, out_features=out_features)
     if heads % groups:
         _checks.fail(name, f"heads is {heads} and key_value_heads {groups}; wanted a divisor of it")
@@ -106,26 +107,28 @@ def multi_head_attention_init(
         _checks.fail(name, problem, "head_features=…")
     head_features = features // heads if head_features is None else head_features
     _checks.size(name, head_features=head_features)
-    inits = {"use_bias": use_bias, "bias_init": bias_init, "dtype": dtype}
     inner, shared = heads * head_features, groups * head_features
-    sizes = ((features, inner), (context_features, shared), (context_features, shared))
-    *first, last = jax.random.split(key, 4)
-    layers = [
-        dense_init(k, m, n, kernel_init=kernel_init, **inits)
-        for k, (m, n) in zip(first, sizes, strict=True)
-    ]
-    init = kernel_init if out_kernel_init is None else out_kernel_init
-    layers.append(dense_init(last, inner, out_features, kernel_init=init, **inits))
+    context_size = (context_features, shared)
+    sizes = [(features, inner), context_size, context_size, (inner, out_features)]
+    kernel_init = lecun_normal() if kernel_init is None else kernel_init
+    inits = [("kernel_init", kernel_init)] * 3
+    inits += inits[:1] if out_kernel_init is None else [("out_kernel_init", out_kernel_init)]
+    layers = []
+    for key_of, init, shape in zip(jax.random.split(key, 4), inits, sizes, strict=True):
+        kernel_key, bias_key = jax.random.split(key_of)
+        kernel = drawn(name, *init, kernel_key, shape, dtype)
+        bias = bias_or_none(name, use_bias, bias_init, bias_key, shape[1:], dtype)
+        layers.append(DenseParams(kernel, bias))
     return MultiHeadAttentionParams(*layers)
 
 
-def check_params(function: str, params: Any, heads: Any) -> tuple[int, int]:
-    """The heads of keys and values, and their features; raise unless the kernels are of heads."""
+def checked_params(function: str, params: Any, heads: Any) -> tuple[MultiHeadAttentionParams, int]:
+    """The parameters and the number of heads of keys; raise unless the kernels are of heads."""
     if not (isinstance(params, tuple) and len(params) == 4):
         problem = f"params is a {type(params).__name__}; wanted MultiHeadAttentionParams("
         _checks.fail(function, problem + "query, key, value, out)", error=TypeError)
     _checks.size(function, heads=heads)
-    widths = {}
+    widths, rows = {}, 0
     for name, layer in zip(MultiHeadAttentionParams._fields, params, strict=True):
         if not (isinstance(layer, tuple) and len(layer) == 2):
             problem = f"params.{name} is a {type(layer).__name__}; wanted DenseParams(kernel, bias)"
@@ -141,8 +144,8 @@ def check_params(function: str, params: Any, heads: Any) -> tuple[int, int]:
                 problem = f"params.{name} has {widths[name]} columns and {len(bias)} biases"
                 _checks.fail(function, f"{problem}; wanted one for each")
     _check_heads(function, heads, widths, rows)
-    head_features = widths["query"] // heads
-    return widths["key"] // head_features, head_features
+    groups = widths["key"] // (widths["query"] // heads)
+    return MultiHeadAttentionParams(*params), groups
 
 
 def _check_heads(function: str, heads: int, widths: dict[str, int], out_rows: int) -> None:
@@ -164,12 +167,13 @@ def in_heads(x: Float[Array, "*batch time columns"], heads: int) -> Array:
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
-def check_sequence(function: str, argument: str, x: Any, kernel: Any) -> None:
-    """Raise unless ``x`` is a sequence of as many features as the kernel has rows."""
+def check_sequence(function: str, argument: str, x: Any, **layers: DenseParams) -> None:
+    """Raise unless ``x`` is a sequence of as many features as the layers take."""
     _checks.floating(function, **{argument: x})
     _checks.rank(function, argument, x, "time features")
-    sizes = {argument: jnp.shape(x)[-1], "kernel": jnp.shape(kernel)[0]}
-    _checks.same_size(function, "features", **sizes)
+    for name, (kernel, _) in layers.items():
+        sizes = {argument: jnp.shape(x)[-1], f"params.{name}": jnp.shape(kernel)[0]}
+        _checks.same_size(function, "features", **sizes)
 
 
 def rotated(function: str, rotate: Any, x: Array, positions: Any) -> Array:
@@ -184,11 +188,20 @@ def rotated(function: str, rotate: Any, x: Array, positions: Any) -> Array:
     return y
 
 
+def projected(function: str, out: DenseParams, o: Array, q: Array) -> Array:
+    """The last layer of the heads side by side; raise unless there is an output for each query."""
+    _checks.array(function, "what attention gave", o)
+    wanted = (*q.shape[:-1], len(out[0]) // q.shape[-2])
+    if jnp.shape(o) != wanted:
+        _checks.fail(function, f"attention gave the shape {jnp.shape(o)}; wanted {wanted}")
+    return dense(out, o.reshape(*q.shape[:-2], len(out[0])))
+
+
 def _with_keys(function: str, mask: Any, key_mask: Any, context: Array) -> Any:
     """The mask, with the keys hidden that ``key_mask`` hides from every query."""
     if key_mask is None:
         return mask
-    _checks.mask(function, "key_mask", key_mask, keys=context[..., 0])
+    _checks.mask(function, "key_mask", key_mask, **{"the keys": empty(context.shape[:-1])})
     key_mask = jnp.broadcast_to(key_mask, context.shape[:-1])[..., None, None, :]
     if mask is None:
         return key_mask
@@ -205,7 +218,7 @@ def multi_head_attention(
     context: Float[Array, "*batch keys context_features"] | None = None,
     bias: Float[Array, "..."] | None = None,
     mask: Bool[Array, "..."] | None = None,
-    key_mask: Bool[Array, "*batch keys"] | None = None,
+    key_mask: Bool[Array, "..."] | None = None,
     is_causal: bool = False,
     local_window_size: Window | None = None,
     rotate: Callable[[Any, Any], Any] | None = None,
@@ -234,8 +247,9 @@ def multi_head_attention(
         bias: What is added to the scores, in nats, in a shape that broadcasts to (*batch heads
             queries keys), such as ``alibi_bias(heads, queries, keys)``. −∞ masks.
         mask: True where a query sees a key, in a shape that broadcasts like that of the bias.
-        key_mask: True for the keys of each sequence that are seen at all, such as
-            ``padding_mask(lengths, keys)``: the opposite of PyTorch's ``key_padding_mask``.
+        key_mask: True for the keys that are seen at all, such as ``padding_mask(lengths, keys)``,
+            in a shape that broadcasts to (*batch keys): the opposite of PyTorch's
+            ``key_padding_mask``.
         is_causal: Whether a query sees keys up to its own position only.
         local_window_size: How many keys ``(before, behind)`` its own position a query sees, or one
             number for both; all if None.
@@ -265,11 +279,11 @@ def multi_head_attention(
         Vaswani et al., Attention is all you need (2017), §3.2.2 and §3.2.3.
     """
     name = "multi_head_attention"
-    groups, _ = check_params(name, params, heads)
+    params, groups = checked_params(name, params, heads)
     c = x if context is None else context
-    check_sequence(name, "x", x, params.query.kernel)
-    check_sequence(name, "x" if context is None else "context", c, params.key.kernel)
-    check_sequence(name, "x" if context is None else "context", c, params.value.kernel)
+    answers = "x" if context is None else "context"
+    check_sequence(name, "x", x, query=params.query)
+    check_sequence(name, answers, c, key=params.key, value=params.value)
     if jnp.shape(c)[:-2] != jnp.shape(x)[:-2]:
         problem = f"x {jnp.shape(x)} and context {jnp.shape(c)} must have the same batch axes"
         _checks.fail(name, problem)
@@ -279,11 +293,11 @@ def multi_head_attention(
     k, v = (in_heads(dense(layer, c), groups) for layer in (params.key, params.value))
     own = jnp.arange(q.shape[-3]) if positions is None else positions
     _checks.integer(name, positions=own)
-    _checks.broadcasts_to(name, "positions", own, "the queries", q[..., 0, 0])
+    _checks.broadcasts_to(name, "positions", own, "the queries", empty(q.shape[:-2]))
     q = rotated(name, rotate, q, own)
     k = rotated(name, rotate, k, own if context is None else jnp.arange(k.shape[-3]))
     options = {"is_causal": is_causal, "local_window_size": local_window_size}
     if dropout_key is not None:
         options |= {"dropout_key": dropout_key, "dropout_rate": dropout_rate}
     o = attention(q, k, v, bias, _with_keys(name, mask, key_mask, c), **options)
-    return dense(params.out, o.reshape(*o.shape[:-2], -1))
+    return projected(name, params.out, o, q)

@@ -83,7 +83,7 @@ def test_padding_mask():
     mask = padding_mask(jnp.array([[0, 2], [9, -1]]), 3)
     expected = [[[0, 0, 0], [1, 1, 0]], [[1, 1, 1], [0, 0, 0]]]
     np.testing.assert_array_equal(mask, np.array(expected, bool))
-    np.testing.assert_array_equal(padding_mask(np.array(2), 3), [True, True, False])
+    np.testing.assert_array_equal(padding_mask(jnp.int32(2), 3), [True, True, False])
 
 
 def test_an_offset_may_be_known_at_run_time_only():
