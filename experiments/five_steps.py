@@ -89,7 +89,8 @@ def walk(
     def steps(params: Any, x: jax.Array, labels: jax.Array) -> dict[str, Any]:
         forward = one_hidden_layer_forward(params, x, labels, activation=activation)
         backward = one_hidden_layer_backward(params, x, labels, forward, activation=activation)
-        updates, _ = optimizer.update(backward.params, optimizer.init(params), params)
+        gradient: Any = backward.params
+        updates, _ = optimizer.update(gradient, optimizer.init(params), params)
         updated = optax.apply_updates(params, updates)
         return {
             "forward": forward,
@@ -246,15 +247,16 @@ def _classes_panel(walk: Walk) -> Group:
 
 def _cotangents_panel(walk: Walk) -> Group:
     bars, y = walk.backward, walk.label
+    hidden, output = (jax.tree.leaves(layer) for layer in bars.params)  # kernel, bias
     rows = table("v̄ = ∂L/∂v", "‖v̄‖")
     for formula, cotangent in (
         ("s̄ = p − onehot(y)", bars.logits),
-        ("W̄₂ = hᵀ s̄", bars.params[1].kernel),
-        ("b̄₂ = s̄", bars.params[1].bias),
+        ("W̄₂ = hᵀ s̄", output[0]),
+        ("b̄₂ = s̄", output[1]),
         ("h̄ = s̄ W₂ᵀ", bars.hidden),
         ("z̄ = φ′(z) ⊙ h̄", bars.hidden_preactivation),
-        ("W̄₁ = xᵀ z̄", bars.params[0].kernel),
-        ("b̄₁ = z̄", bars.params[0].bias),
+        ("W̄₁ = xᵀ z̄", hidden[0]),
+        ("b̄₁ = z̄", hidden[1]),
     ):
         rows.add_row(formula, f"{np.linalg.norm(cotangent):.4f}")
     title = _step(

@@ -265,17 +265,21 @@ def instance(function: str, argument: str, x: Any, kind: type, cure: str = "") -
 
 
 def dense_params(function: str, params: Any, x: Any) -> None:
-    """Raise unless ``params`` are the kernel and the bias of an affine map of the features of x."""
+    """Raise unless ``params`` are the kernel and the bias of an affine map of the features of x.
+
+    The bias may be None: the map is linear then.
+    """
     if not (isinstance(params, tuple) and len(params) == 2):
         problem = f"params is a {type(params).__name__}; wanted DenseParams(kernel, bias)"
         fail(function, problem, error=TypeError)
     kernel, bias = params
-    floating(function, x=x, kernel=kernel, bias=bias)
+    floating(function, x=x, kernel=kernel, **({} if bias is None else {"bias": bias}))
     rank(function, "x", x, "in")
     rank(function, "kernel", kernel, "in out", exact=True)
-    rank(function, "bias", bias, "out", exact=True)
     same_size(function, "input features", x=x.shape[-1], kernel=kernel.shape[0])
-    same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
+    if bias is not None:
+        rank(function, "bias", bias, "out", exact=True)
+        same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
 
 
 def key(caller: str, x: Any) -> None:

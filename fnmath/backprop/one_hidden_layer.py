@@ -80,7 +80,8 @@ def dense_backward(
         The cotangents of the parameters, in their own shape, and of the input.
 
     Raises:
-        TypeError: If params is not a pair, or an array does not hold floating-point numbers.
+        TypeError: If params is not a pair, the bias is None, or an array does not hold
+            floating-point numbers.
         ValueError: If X, Ȳ or b does not fit the kernel, or X and Ȳ differ in the number of rows.
 
     Example:
@@ -93,7 +94,8 @@ def dense_backward(
         Goodfellow, Bengio and Courville, Deep Learning (2016), §6.5.4.
     """
     _checks.dense_params("dense_backward", params, x)
-    kernel, _ = params
+    kernel, bias = params
+    _checks.floating("dense_backward", bias=bias)
     _checks.floating("dense_backward", cotangent=cotangent)
     _checks.rank("dense_backward", "x", x, "n in", exact=True)
     _checks.rank("dense_backward", "cotangent", cotangent, "n out", exact=True)
@@ -226,6 +228,10 @@ def _check_layers(name: str, params: Sequence[DenseParams]) -> None:
         _checks.fail(name, problem, error=TypeError)
     if len(params) != 2:
         _checks.fail(name, f"params has {len(params)} layers; wanted 2, the hidden and the output")
+    for i, layer in enumerate(params):
+        if isinstance(layer, DenseParams) and layer.bias is None:
+            problem = f"params[{i}] has no bias; wanted DenseParams(kernel, bias)"
+            _checks.fail(name, problem, error=TypeError)
 
 
 def one_hidden_layer_forward(

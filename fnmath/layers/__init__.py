@@ -3,9 +3,44 @@
 Every layer is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``thing(params, x)``
 applies them. Parameters are NamedTuples of arrays; a layer without parameters takes none.
 
+    conv, depthwise_conv, separable_conv    one kernel for every window of an image
+    conv_transpose                          its adjoint
+    unfold, fold, pad                       the windows, and what stands beyond the edges
     dense            y = x W + b
 """
 
+from fnmath.layers.convolution import (
+    ConvParams,
+    SeparableConvParams,
+    conv,
+    conv_init,
+    conv_transpose,
+    conv_transpose_init,
+    depthwise_conv,
+    depthwise_conv_init,
+    fold,
+    pad,
+    separable_conv,
+    separable_conv_init,
+    unfold,
+)
 from fnmath.layers.dense import DenseParams, dense, dense_init
 
-__all__ = ["DenseParams", "dense", "dense_init"]
+__all__ = [
+    "ConvParams",
+    "DenseParams",
+    "SeparableConvParams",
+    "conv",
+    "conv_init",
+    "conv_transpose",
+    "conv_transpose_init",
+    "dense",
+    "dense_init",
+    "depthwise_conv",
+    "depthwise_conv_init",
+    "fold",
+    "pad",
+    "separable_conv",
+    "separable_conv_init",
+    "unfold",
+]

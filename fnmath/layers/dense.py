@@ -6,7 +6,6 @@ Rows, not columns: y = x W + b, so that a batch of rows is a matrix and its imag
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,15 +14,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.initializers import lecun_normal, zeros
-
-Initializer = Callable[..., jax.Array]
+from fnmath.layers._arguments import Initializer, bias_or_none, drawn
 
 
 class DenseParams(NamedTuple):
-    """The parameters of a dense layer: ``kernel`` W (in, out) and ``bias`` b (out,)."""
+    """The parameters of a dense layer: ``kernel`` W (in, out) and ``bias`` b (out,), or None."""
 
     kernel: Float[Array, "in out"]
-    bias: Float[Array, " out"]
+    bias: Float[Array, " out"] | None = None
 
 
 def dense_init(
@@ -31,6 +29,7 @@ def dense_init(
     in_features: int,
     out_features: int,
     *,
+    use_bias: bool = True,
     kernel_init: Initializer | None = None,
     bias_init: Initializer = zeros,
     dtype: jax.typing.DTypeLike = jnp.float32,
@@ -46,6 +45,7 @@ def dense_init(
         key: The random key, consumed by the kernel (and by a random bias initialiser).
         in_features: The number m of input features.
         out_features: The number n of output features.
+        use_bias: Whether there is a bias; without one it is None, and y = x W.
         kernel_init: Draws the kernel, as ``kernel_init(key, (m, n), dtype)``; LeCun's truncated
             normal when None.
         bias_init: Draws the bias, as ``bias_init(key, (n,), dtype)``.
@@ -55,8 +55,9 @@ def dense_init(
         The parameters.
 
     Raises:
-        TypeError: If the key is not a random key, a size not an integer, an initialiser not a
-            function or what it draws not an array, or the dtype not a floating one.
+        TypeError: If the key is not a random key, a size not an integer, ``use_bias`` not a
+            boolean, an initialiser not a function or what it draws not an array, or the dtype not a
+            floating one.
         ValueError: If a size is below 1: a layer of zero width passes nothing on; or if an
             initialiser draws another shape than asked for.
 
@@ -73,27 +74,10 @@ def dense_init(
     _checks.dtype("dense_init", "dtype", dtype, jnp.floating, "a floating dtype")
     kernel_key, bias_key = jax.random.split(key)
     kernel_init = lecun_normal() if kernel_init is None else kernel_init
-    kernel = _drawn("kernel_init", kernel_init, kernel_key, (in_features, out_features), dtype)
-    return DenseParams(kernel, _drawn("bias_init", bias_init, bias_key, (out_features,), dtype))
-
-
-def _drawn(
-    argument: str,
-    init: Initializer,
-    key: PRNGKeyArray,
-    shape: tuple[int, ...],
-    dtype: jax.typing.DTypeLike,
-) -> jax.Array:
-    """What an initialiser draws; raise where that is no array of the shape asked for."""
-    _checks.function("dense_init", argument, init)
-    drawn = init(key, shape, dtype)
-    if callable(drawn):
-        problem = f"{argument} gave a function; wanted an array of shape {shape}"
-        _checks.fail("dense_init", problem, f"{argument}=…()", error=TypeError)
-    _checks.floating("dense_init", **{f"what {argument} gave": drawn})
-    if jnp.shape(drawn) != shape:
-        _checks.fail("dense_init", f"{argument} gave the shape {jnp.shape(drawn)}; wanted {shape}")
-    return drawn
+    shape = (in_features, out_features)
+    kernel = drawn("dense_init", "kernel_init", kernel_init, kernel_key, shape, dtype)
+    bias = bias_or_none("dense_init", use_bias, bias_init, bias_key, shape[1:], dtype)
+    return DenseParams(kernel, bias)
 
 
 def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
@@ -107,7 +91,7 @@ def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*b
     The gradient of the kernel is an outer product for each example, summed over the batch.
 
     Args:
-        params: The kernel (in, out) and the bias (out,).
+        params: The kernel (in, out) and the bias (out,), which may be None.
         x: The inputs, features last.
 
     Returns:
@@ -127,4 +111,5 @@ def dense(params: DenseParams, x: Float[Array, "*batch in"]) -> Float[Array, "*b
     """
     _checks.dense_params("dense", params, x)
     kernel, bias = params
-    return x @ kernel + bias
+    y = x @ kernel
+    return y if bias is None else y + bias

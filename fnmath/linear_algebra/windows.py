@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
 from fnmath import _checks
+from fnmath.linear_algebra import _grids
 
 Size = int | tuple[int, int]
 
@@ -64,7 +65,8 @@ def patches(
     window = _height_width("patches", "window", window)
     stride = window if stride is None else _height_width("patches", "stride", stride)
     _window_fits("patches", window, images.shape[-3:-1])
-    return images[..., *_pixels(images.shape[-3:-1], window, stride), :]
+    grid = _grids.counts(images.shape[-3:-1], window, stride)
+    return _grids.cut(jnp.asarray(images), grid, window, stride, (1, 1))
 
 
 def patches_adjoint(
@@ -112,17 +114,15 @@ def patches_adjoint(
     _checks.inexact("patches_adjoint", p=p)
     _checks.rank("patches_adjoint", "p", p, "rows columns window_height window_width channels")
     _checks.size("patches_adjoint", height=height, width=width)
-    *batch, rows, columns, window_height, window_width, channels = p.shape
+    rows, columns, window_height, window_width = p.shape[-5:-1]
     image, window = (height, width), (window_height, window_width)
     stride = window if stride is None else _height_width("patches_adjoint", "stride", stride)
     _window_fits("patches_adjoint", window, image)
-    grid = _grid(image, window, stride)
+    grid = _grids.counts(image, window, stride)
     if grid != (rows, columns):
         problem = f"p has a grid of {(rows, columns)} patches; wanted {grid}, what {window} windows"
         _checks.fail("patches_adjoint", f"{problem} at stride {stride} cut from {image} pixels")
-    wide = jnp.promote_types(p.dtype, jnp.float32)
-    empty = jnp.zeros((*batch, height, width, channels), wide)
-    return empty.at[..., *_pixels(image, window, stride), :].add(p.astype(wide)).astype(p.dtype)
+    return _grids.lay_back(jnp.asarray(p), image, window, stride, (1, 1)).astype(p.dtype)
 
 
 def _height_width(function: str, argument: str, size: Size) -> tuple[int, int]:
@@ -141,20 +141,3 @@ def _window_fits(function: str, window: tuple[int, int], image: tuple[int, ...])
     if window[0] > image[0] or window[1] > image[1]:
         problem = f"window {window} is larger than the image, {tuple(image)} pixels"
         _checks.fail(function, problem, "jnp.pad of the image first")
-
-
-def _grid(
-    image: tuple[int, ...], window: tuple[int, int], stride: tuple[int, int]
-) -> tuple[int, ...]:
-    """How many windows stand below each other, and side by side."""
-    return tuple((n - w) // s + 1 for n, w, s in zip(image, window, stride, strict=True))
-
-
-def _pixels(
-    image: tuple[int, ...], window: tuple[int, int], stride: tuple[int, int]
-) -> tuple[Array, Array]:
-    """The row and the column in the image of pixel (i, j) in window (r, c), to index with."""
-    rows, columns = _grid(image, window, stride)
-    y = stride[0] * jnp.arange(rows)[:, None] + jnp.arange(window[0])
-    x = stride[1] * jnp.arange(columns)[:, None] + jnp.arange(window[1])
-    return y[:, None, :, None], x[None, :, None, :]
