@@ -7,6 +7,7 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     conv_transpose                          its adjoint
     unfold, fold, pad                       the windows, and what stands beyond the edges
     dense            y = x W + b
+    pooling          y = what each window over an image sees, summed up in one number
 """
 
 from fnmath.layers.convolution import (
@@ -25,11 +26,25 @@ from fnmath.layers.convolution import (
     unfold,
 )
 from fnmath.layers.dense import DenseParams, dense, dense_init
+from fnmath.layers.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    max_pool_with_indices,
+    max_unpool,
+)
 
 __all__ = [
     "ConvParams",
     "DenseParams",
     "SeparableConvParams",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "avg_pool",
     "conv",
     "conv_init",
     "conv_transpose",
@@ -39,6 +54,12 @@ __all__ = [
     "depthwise_conv",
     "depthwise_conv_init",
     "fold",
+    "global_avg_pool",
+    "global_max_pool",
+    "lp_pool",
+    "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
     "pad",
     "separable_conv",
     "separable_conv_init",

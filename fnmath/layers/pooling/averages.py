@@ -1,0 +1,197 @@
+"""Sums over windows: the average, and the norm."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from fnmath import _checks
+from fnmath.layers.pooling._windows import Padding, Sizes, spatial_windows
+from fnmath.numerics import safe_divide
+
+
+def avg_pool(
+    x: Float[Array, "*image channels"],
+    *,
+    window: tuple[int, ...],
+    strides: Sizes | None = None,
+    padding: Padding = "VALID",
+    dilation: Sizes = 1,
+    ceil: bool = False,
+    count_padding: bool = True,
+) -> Float[Array, "*pooled channels"]:
+    """Average over each window.
+
+        y[o] = 1/N[o] Σⱼ x[o s + j d − l]        (j over the window; padding is 0)
+
+    N[o] is how many pixels the window sees: those of the padding among them, as PyTorch and Flax
+    count by default, or those of the image alone. What a last window sees past the padding, with
+    ``ceil``, is never counted. The windows tile the image unless ``strides`` are given, as in
+    PyTorch; Flax's are 1 then. Half-precision sums are carried in float32.
+
+    Gradient:
+        x̄[i] = Σₒ ȳ[o]/N[o] over the windows o that see x[i]
+
+    Args:
+        x: The images, channels last, with as many spatial axes as the window has sizes.
+        window: The size of a window along each spatial axis, a tuple: ``(2, 2)`` for images.
+        strides: The steps from one window to the next; the sizes of the window if None.
+        padding: "VALID" for none; "SAME" for as much as gives ⌈n/s⌉ windows, the odd pixel at the
+            end; "CAUSAL" for all of it before the first pixel; or numbers of pixels: one for all
+            ends, or a tuple with, for each axis, one for both ends or a pair.
+        dilation: The steps between the pixels that a window sees.
+        ceil: Whether a last window that passes the end of the padded image counts, if it begins
+            inside of the image or the padding before it (PyTorch's ``ceil_mode``).
+        count_padding: Whether padding counts (``count_include_pad`` of PyTorch and Flax).
+
+    Returns:
+        The averages.
+
+    Raises:
+        TypeError: If x does not hold floating-point numbers, or an option is of another type.
+        ValueError: If x has too few axes or no pixels, an option does not fit the window, the
+            window is larger than the padded image, or one sees nothing but padding.
+
+    Example:
+        >>> x = jnp.arange(16.0).reshape(4, 4, 1)
+        >>> print(avg_pool(x, window=(2, 2))[..., 0])
+        [[ 2.5  4.5]
+         [10.5 12.5]]
+
+    Source:
+        Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016), §3 and §5.1;
+        ``torch.nn.functional.avg_pool2d``.
+    """
+    _checks.boolean("avg_pool", "count_padding", count_padding)
+    windows = spatial_windows(
+        "avg_pool",
+        x,
+        window=window,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        ceil=ceil,
+    )
+    x = jnp.asarray(x)
+    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    counts = np.ones(())
+    for axis in windows:
+        y = functools.reduce(jnp.add, axis.taps(y))
+        places, low, high = axis.places(), 0, axis.pixels
+        if count_padding:
+            low, high = low - axis.low, high + axis.high
+        counts = counts * axis.along(((places >= low) & (places < high)).sum(axis=1))
+    return (y / counts.astype(y.dtype)).astype(x.dtype)
+
+
+def lp_pool(
+    x: Float[Array, "*image channels"],
+    *,
+    window: tuple[int, ...],
+    p: float,
+    strides: Sizes | None = None,
+    padding: Padding = "VALID",
+    dilation: Sizes = 1,
+) -> Float[Array, "*pooled channels"]:
+    """Norm of what each window sees: between its sum, p = 1, and its maximum, p → ∞.
+
+        y[o] = (Σⱼ |x[o s + j d − l]|ᵖ)^(1/p)
+
+    PyTorch leaves out the bars: its powers of negative numbers are negative for an odd p, and nan
+    for a fractional one. Where x ≥ 0 or p is even, the numbers are PyTorch's. The powers are those
+    of x over the largest |x| in its window, so that they neither overflow nor vanish.
+
+    Gradient:
+        ∂y/∂xⱼ = sign(xⱼ) (|xⱼ|/y)ᵖ⁻¹,    and 0 where y = 0, a subgradient
+
+    The second derivatives, too, are 0 where y = 0; and those by an xⱼ = 0 where 1 < p < 2, which
+    are infinite in one direction.
+
+    Args:
+        x: The images, channels last, with as many spatial axes as the window has sizes.
+        window: The size of a window along each spatial axis, a tuple: ``(2, 2)`` for images.
+        p: The order of the norm, a Python number p ≥ 1.
+        strides: The steps from one window to the next; the sizes of the window if None.
+        padding: "VALID", "SAME", "CAUSAL", or numbers of pixels, as in ``max_pool``.
+        dilation: The steps between the pixels that a window sees.
+
+    Returns:
+        The norms.
+
+    Raises:
+        TypeError: If x does not hold floating-point numbers, or an option is of another type.
+        ValueError: If p is below 1 or not finite, x has too few axes or no pixels, an option does
+            not fit the window, the window is larger than the padded image, or one sees nothing but
+            padding.
+
+    Example:
+        >>> x = jnp.array([3.0, -4.0, 0.0, 0.0])[:, None]
+        >>> print(lp_pool(x, window=(2,), p=2)[:, 0])
+        [5. 0.]
+
+    Source:
+        Gulcehre, Cho, Pascanu and Bengio, Learned-norm pooling for deep feedforward and recurrent
+        neural networks (2014), §3; ``torch.nn.functional.lp_pool2d``.
+    """
+    if isinstance(p, jax.Array | np.ndarray):
+        _checks.fail("lp_pool", "p is an array; wanted a Python number", error=TypeError)
+    _checks.number("lp_pool", "p", p, above=1, closed="[")
+    windows = spatial_windows(
+        "lp_pool", x, window=window, strides=strides, padding=padding, dilation=dilation
+    )
+    x = jnp.asarray(x)
+    taps = [x.astype(jnp.promote_types(x.dtype, jnp.float32))]
+    for axis in windows:
+        taps = [tap for several in taps for tap in axis.taps(several)]
+    return _norm(jnp.stack(taps), float(p)).astype(x.dtype)
+
+
+def _scale(x: jax.Array) -> jax.Array:
+    """The largest |xⱼ|, kept where its inverse, which divides, is a normal number too."""
+    tiny = float(jnp.finfo(x.dtype).tiny)
+    return jnp.clip(jnp.max(jnp.abs(x), axis=0), 4 * tiny, 0.25 / tiny)
+
+
+def _power(x: jax.Array, q: float) -> jax.Array:
+    """|x|^q, and what it tends to at x = 0 there, but 0 where that is infinite."""
+    nonzero = x != 0
+    return jnp.where(nonzero, jnp.where(nonzero, jnp.abs(x), 1) ** q, 1.0 if q == 0 else 0.0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _norm(x: jax.Array, p: float) -> jax.Array:
+    """The norm along the first axis, as ``fnmath.numerics.safe_norm`` is for p = 2."""
+    scale = _scale(x)
+    return scale * jnp.sum(_power(x / scale, p), axis=0) ** (1 / p)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _slope(x: jax.Array, p: float) -> jax.Array:
+    """The gradient g = sign(u) |u|ᵖ⁻¹ of the norm, where u = x/‖x‖; 0 where x = 0."""
+    u = _direction(x, p)
+    return jnp.sign(u) * _power(u, p - 1)
+
+
+def _direction(x: jax.Array, p: float) -> jax.Array:
+    scaled = x / _scale(x)
+    return safe_divide(scaled, jnp.sum(_power(scaled, p), axis=0) ** (1 / p))
+
+
+@_norm.defjvp
+def _norm_jvp(p: float, primals: tuple, tangents: tuple) -> tuple:
+    (x,), (tangent,) = primals, tangents
+    return _norm(x, p), jnp.sum(_slope(x, p) * tangent, axis=0)
+
+
+@_slope.defjvp
+def _slope_jvp(p: float, primals: tuple, tangents: tuple) -> tuple:
+    """ġ = (p − 1) |u|ᵖ⁻² u̇,    u̇ = (ẋ − u ⟨g, ẋ⟩)/‖x‖."""
+    (x,), (tangent,) = primals, tangents
+    u, g = _direction(x, p), _slope(x, p)
+    along = tangent - u * jnp.sum(g * tangent, axis=0)
+    return g, (p - 1) * _power(u, p - 2) * safe_divide(along, _norm(x, p))
