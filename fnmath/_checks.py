@@ -344,11 +344,13 @@ def is_label(labels: Any, classes: int) -> jax.Array:
     return (jnp.asarray(labels) >= 0) & (jnp.asarray(labels) <= last)
 
 
-def labels_known(function: str, labels: Any, classes: int, *, where: Any = True) -> jax.Array:
+def labels_known(
+    function: str, labels: Any, classes: int, *, where: Any = True, noun: str = "label"
+) -> jax.Array:
     """Which labels lie in [0, classes); in the checked mode one that does not becomes a message."""
     known = is_label(labels, classes)
     if value_checks.value and known.size:
         ok = jnp.ravel(known | ~jnp.asarray(where))
         wrong = jnp.ravel(jnp.asarray(labels))[jnp.argmin(ok)]
-        value(ok, f"{function}: label {{label}} outside [0, {classes})", label=wrong)
+        value(ok, f"{function}: {noun} {{label}} outside [0, {classes})", label=wrong)
     return known

@@ -10,6 +10,15 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     pooling          y = what each window over an image sees, summed up in one number
 """
 
+from fnmath.layers.bilinear import BilinearParams, bilinear, bilinear_init
+from fnmath.layers.composition import (
+    residual,
+    sequential,
+    sequential_init,
+    stack,
+    stack_init,
+    stack_with_outputs,
+)
 from fnmath.layers.convolution import (
     ConvParams,
     SeparableConvParams,
@@ -26,6 +35,15 @@ from fnmath.layers.convolution import (
     unfold,
 )
 from fnmath.layers.dense import DenseParams, dense, dense_init
+from fnmath.layers.dropout import (
+    alpha_dropout,
+    channel_alpha_dropout,
+    channel_dropout,
+    drop_path,
+    dropout,
+)
+from fnmath.layers.einsum_dense import EinsumDenseParams, einsum_dense, einsum_dense_init
+from fnmath.layers.embedding import EmbeddingParams, embedding, embedding_decode, embedding_init
 from fnmath.layers.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -39,12 +57,20 @@ from fnmath.layers.pooling import (
 )
 
 __all__ = [
+    "BilinearParams",
     "ConvParams",
     "DenseParams",
+    "EinsumDenseParams",
+    "EmbeddingParams",
     "SeparableConvParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "alpha_dropout",
     "avg_pool",
+    "bilinear",
+    "bilinear_init",
+    "channel_alpha_dropout",
+    "channel_dropout",
     "conv",
     "conv_init",
     "conv_transpose",
@@ -53,6 +79,13 @@ __all__ = [
     "dense_init",
     "depthwise_conv",
     "depthwise_conv_init",
+    "drop_path",
+    "dropout",
+    "einsum_dense",
+    "einsum_dense_init",
+    "embedding",
+    "embedding_decode",
+    "embedding_init",
     "fold",
     "global_avg_pool",
     "global_max_pool",
@@ -61,7 +94,13 @@ __all__ = [
     "max_pool_with_indices",
     "max_unpool",
     "pad",
+    "residual",
     "separable_conv",
     "separable_conv_init",
+    "sequential",
+    "sequential_init",
+    "stack",
+    "stack_init",
+    "stack_with_outputs",
     "unfold",
 ]
