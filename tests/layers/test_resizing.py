@@ -1,5 +1,6 @@
 """fnmath.layers.resizing: interpolation to another size, and pixels as channels."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -211,12 +212,11 @@ class TestResize:
         same = resize(images, (5, 4), method=method, **options)
         np.testing.assert_array_equal(same, images)
 
-    @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
-    def test_law_planes_are_reproduced(self, method):
+    def test_law_planes_are_reproduced(self):
         """Away from the edges, where the image is continued by its edge."""
         n, m = 12, 30
         s = (np.arange(m) + 0.5) * n / m - 0.5
-        y = resize(jnp.arange(float(n))[:, None], (m,), method=method)[:, 0]
+        y = resize(jnp.arange(float(n))[:, None], (m,), method="bilinear")[:, 0]
         inside = (s >= 1) & (s <= n - 2)
         np.testing.assert_allclose(y[inside], s[inside], rtol=1e-5)
 
@@ -256,7 +256,7 @@ class TestResize:
         x, w = draws(4, (3, 1), (5, 1))
         A = jax.vmap(lambda e: resize(e[:, None], (5,), method="bicubic")[:, 0])(jnp.eye(3)).T
         assert_gradient(
-            lambda x: w * jnp.square(resize(x, (5,), method="bicubic")),
+            jax.jit(lambda x: w * jnp.square(resize(x, (5,), method="bicubic"))),
             lambda x: 2 * A.T @ (w * (A @ x)),
             x,
         )
@@ -264,6 +264,7 @@ class TestResize:
     @EACH
     def test_transforms(self, method, options):
         (x,) = draws(5, (3, 4, 2))
+        chex.clear_trace_counter()  # which counts by the place in the file
         assert_transforms(lambda x: resize(x, (5, 2), method=method, **options), x)
 
     def test_many_taps(self):

@@ -128,7 +128,7 @@ class TestSqueezeExcitation:
         def weighted(x):
             return w * squeeze_excitation(params, x, activation=silu, spatial=1)
 
-        assert_gradient(weighted, gradient, x)
+        assert_gradient(jax.jit(weighted), gradient, x)
 
     def test_transforms(self):
         assert_transforms(lambda p, x: squeeze_excitation(p, x, gate=hard_sigmoid), PARAMS, x)

@@ -73,11 +73,10 @@ def _origin(over: Over, x: Array, where: Where) -> Array:
 
 
 def _scale(over: Over, x: Array, epsilon: Array) -> Array:
-    """A power of two as large as the largest |x| or √ε: no rounding, and squares stay in range."""
-    m = jnp.maximum(_largest(over, jnp.abs(x), 0), jnp.sqrt(epsilon))
-    least = jnp.finfo(x.dtype).minexp
-    exponent = jnp.clip(jnp.frexp(m)[1] - 1, least, -least)
-    return jnp.where((m > 0) & (m < jnp.inf), jnp.ldexp(jnp.ones_like(m), exponent), 1)
+    """The power of two next to the largest |x| or √ε: no rounding, and squares stay in range."""
+    m, finfo = jnp.maximum(_largest(over, jnp.abs(x), 0), jnp.sqrt(epsilon)), jnp.finfo(x.dtype)
+    power = jax.lax.reduce_precision(m, exponent_bits=finfo.nexp, mantissa_bits=0)
+    return jnp.clip(power, 2.0**finfo.minexp, 2.0**-finfo.minexp)  # so is its inverse
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -123,7 +123,8 @@ class TestAgainstTorch:
                 **{"scale": None, "bias": None, **dict(zip(which, params, strict=True))}
             )
             stats = BatchStats(jnp.asarray(mean, x.dtype), jnp.asarray(var, x.dtype))
-            options = {"momentum": momentum, "epsilon": epsilon, "where": where}
+            mask = None if where is None else jnp.asarray(where)
+            options = {"momentum": momentum, "epsilon": epsilon, "where": mask}
             y, stats = batch_norm_train(parts, stats, x, **options)
             return jnp.concatenate([y.ravel(), *map(jax.lax.stop_gradient, stats)])
 
@@ -226,15 +227,15 @@ class TestBatchNorm:
         def weighted(x, params, stats):
             return w * batch_norm(params, stats, x, epsilon=ε)
 
-        assert_gradient(weighted, lambda *_: w * scale / σ, x, params, stats)
+        assert_gradient(jax.jit(weighted), lambda *_: w * scale / σ, x, params, stats)
         assert_gradient(
-            lambda params: weighted(x, params, stats),
+            jax.jit(lambda params: weighted(x, params, stats)),
             lambda _: NormParams((z * w).sum(0), w.sum(0)),
             params,
         )
         y_bar = w * scale
         assert_gradient(
-            lambda stats: weighted(x, params, stats),
+            jax.jit(lambda stats: weighted(x, params, stats)),
             lambda _: BatchStats(-y_bar.sum(0) / σ, -(z * y_bar).sum(0) / (2 * σ**2)),
             stats,
         )
@@ -280,9 +281,9 @@ class TestBatchNormTrain:
         def weighted(x, params):
             return w * batch_norm_train(params, stats, x, epsilon=0.1, where=where)[0]
 
-        assert_gradient(weighted, lambda x, _: gradient(x), x, params)
+        assert_gradient(jax.jit(weighted), lambda x, _: gradient(x), x, params)
         assert_gradient(
-            lambda params: weighted(x, params),
+            jax.jit(lambda params: weighted(x, params)),
             lambda _: NormParams((parts(x)[0] * w).sum(0), (kept * w).sum(0)),
             params,
         )
@@ -309,6 +310,8 @@ class TestBatchNormTrain:
             after = batch_norm_train(NONE, stats, x, momentum=momentum)[1]
             np.testing.assert_allclose(after.mean, [1.75, 0.25, 0.25])
             np.testing.assert_allclose(after.var, [6.0, 0.75, 0.75])
+        outside = batch_norm_train(NONE, stats, x, momentum=jnp.float32(1.5))[1]
+        assert jnp.isnan(outside.mean).all()
         kept = batch_norm_train(NONE, stats, x, momentum=1.0)[1]
         np.testing.assert_array_equal(kept.mean, stats.mean)
 
