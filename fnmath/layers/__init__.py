@@ -3,11 +3,31 @@
 Every layer is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``thing(params, x)``
 applies them. Parameters are NamedTuples of arrays; a layer without parameters takes none.
 
+    batch_norm            the same of each channel of a batch, with running statistics
+    bilinear         zₖ = xᵀ Wₖ y + bₖ
     conv, depthwise_conv, separable_conv    one kernel for every window of an image
     conv_transpose                          its adjoint
-    unfold, fold, pad                       the windows, and what stands beyond the edges
     dense            y = x W + b
+    dropout          y = m ⊙ x / q;         channel_dropout, drop_path, alpha_dropout and
+                                            channel_alpha_dropout drop other parts, or otherwise
+    einsum_dense     y = Σ_contracted x W + b, between any axes
+    embedding        y = Eᵢ;                embedding_decode  z = x Eᵀ
+    group_norm            the same of groups of channels of an image
+    instance_norm         the same of each channel of an image
+    layer_norm            y = γ z + β, z the features of an example at mean 0 and variance 1
+    pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
     pooling          y = what each window over an image sees, summed up in one number
+    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
+    residual         y = x + f(θ, x)
+    resize, upsample      images interpolated to another size
+    rms_norm              the same of features over their root mean square
+    sequential       y = f_L(θ_L, … f₁(θ₁, x) …)
+    spectral_norm         a kernel over its largest singular value
+    squeeze_excitation    channels of an image, gated by all of them together
+    stack            hₗ = f(θₗ, hₗ₋₁) by one scan; stack_with_outputs also gives each layer's own
+    state_space      h_t = a linear step from h_t₋₁, with coefficients that depend on x_t
+    unfold, fold, pad                       the windows, and what stands beyond the edges
+    weight_norm           a kernel by the directions and the lengths of its columns
 """
 
 from fnmath.layers.bilinear import BilinearParams, bilinear, bilinear_init
@@ -44,6 +64,28 @@ from fnmath.layers.dropout import (
 )
 from fnmath.layers.einsum_dense import EinsumDenseParams, einsum_dense, einsum_dense_init
 from fnmath.layers.embedding import EmbeddingParams, embedding, embedding_decode, embedding_init
+from fnmath.layers.normalization import (
+    BatchStats,
+    NormParams,
+    SpectralStats,
+    WeightNormParams,
+    batch_norm,
+    batch_norm_init,
+    batch_norm_train,
+    group_norm,
+    group_norm_init,
+    instance_norm,
+    instance_norm_init,
+    layer_norm,
+    layer_norm_init,
+    rms_norm,
+    rms_norm_init,
+    spectral_norm,
+    spectral_norm_init,
+    spectral_norm_train,
+    weight_norm,
+    weight_norm_init,
+)
 from fnmath.layers.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -55,18 +97,73 @@ from fnmath.layers.pooling import (
     max_pool_with_indices,
     max_unpool,
 )
+from fnmath.layers.recurrent import (
+    BidirectionalParams,
+    BidirectionalState,
+    GRUParams,
+    LSTMParams,
+    LSTMState,
+    RNNParams,
+    bidirectional,
+    bidirectional_init,
+    gru,
+    gru_cell,
+    gru_init,
+    lstm,
+    lstm_cell,
+    lstm_init,
+    recurrent_stack,
+    recurrent_stack_init,
+    rnn,
+    rnn_cell,
+    rnn_init,
+)
+from fnmath.layers.resizing import pixel_shuffle, pixel_unshuffle, resize, upsample
+from fnmath.layers.squeeze_excitation import (
+    SqueezeExcitationParams,
+    squeeze_excitation,
+    squeeze_excitation_init,
+)
+from fnmath.layers.state_space import (
+    MambaParams,
+    MambaState,
+    mamba,
+    mamba_init,
+    mamba_state_init,
+    mamba_step,
+    selective_scan,
+    selective_scan_step,
+)
 
 __all__ = [
+    "BatchStats",
+    "BidirectionalParams",
+    "BidirectionalState",
     "BilinearParams",
     "ConvParams",
     "DenseParams",
     "EinsumDenseParams",
     "EmbeddingParams",
+    "GRUParams",
+    "LSTMParams",
+    "LSTMState",
+    "MambaParams",
+    "MambaState",
+    "NormParams",
+    "RNNParams",
     "SeparableConvParams",
+    "SpectralStats",
+    "SqueezeExcitationParams",
+    "WeightNormParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "alpha_dropout",
     "avg_pool",
+    "batch_norm",
+    "batch_norm_init",
+    "batch_norm_train",
+    "bidirectional",
+    "bidirectional_init",
     "bilinear",
     "bilinear_init",
     "channel_alpha_dropout",
@@ -89,18 +186,54 @@ __all__ = [
     "fold",
     "global_avg_pool",
     "global_max_pool",
+    "group_norm",
+    "group_norm_init",
+    "gru",
+    "gru_cell",
+    "gru_init",
+    "instance_norm",
+    "instance_norm_init",
+    "layer_norm",
+    "layer_norm_init",
     "lp_pool",
+    "lstm",
+    "lstm_cell",
+    "lstm_init",
+    "mamba",
+    "mamba_init",
+    "mamba_state_init",
+    "mamba_step",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "recurrent_stack",
+    "recurrent_stack_init",
     "residual",
+    "resize",
+    "rms_norm",
+    "rms_norm_init",
+    "rnn",
+    "rnn_cell",
+    "rnn_init",
+    "selective_scan",
+    "selective_scan_step",
     "separable_conv",
     "separable_conv_init",
     "sequential",
     "sequential_init",
+    "spectral_norm",
+    "spectral_norm_init",
+    "spectral_norm_train",
+    "squeeze_excitation",
+    "squeeze_excitation_init",
     "stack",
     "stack_init",
     "stack_with_outputs",
     "unfold",
+    "upsample",
+    "weight_norm",
+    "weight_norm_init",
 ]
