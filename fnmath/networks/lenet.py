@@ -20,6 +20,7 @@ from fnmath import _checks
 from fnmath.activations import relu
 from fnmath.initializers import he_normal, lecun_normal
 from fnmath.layers import ConvParams, DenseParams, conv, conv_init, dense, dense_init, max_pool
+from fnmath.networks._arguments import flat, images
 
 
 class LenetParams(NamedTuple):
@@ -135,8 +136,7 @@ def lenet(
     _checks.instance("lenet", "params", params, LenetParams, "lenet_init(key)")
     _checks.function("lenet", "activation", activation)
     _checks.function("lenet", "pool", pool)
-    _checks.floating("lenet", x=x)
-    _checks.rank("lenet", "x", x, "height width channels")
+    images("lenet", x)
     size = x.shape[-3:-1]
     if size not in {(28, 28), (32, 32)}:
         problem = f"x has images of {size[0]} × {size[1]} pixels; wanted 28 × 28 or 32 × 32"
@@ -144,7 +144,7 @@ def lenet(
     margin = (32 - size[0]) // 2
     h = pool(activation(conv(params.conv1, x, padding=margin)), window=(2, 2))
     h = pool(activation(conv(params.conv2, h, padding="VALID")), window=(2, 2))
-    h = jnp.reshape(h, (*h.shape[:-3], h.shape[-3] * h.shape[-2] * h.shape[-1]))
+    h = flat(h)
     h = activation(dense(params.fc1, h))
     h = activation(dense(params.fc2, h))
     return dense(params.fc3, h)

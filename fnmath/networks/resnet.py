@@ -201,7 +201,9 @@ def resnet(
     depth.
 
     Gradient:
-        h̄ ← s̄ᵀ g + (the branch)ᵀ g,    g = φ′ ⊙ h̄    through each block, the last one first
+        h̄ = (∂s/∂h)ᵀ g + (∂F/∂h)ᵀ g,    g = φ′ ⊙ h̄⁺    through each block, the last one first
+
+    with F the branch N C φ(N C (h)), and h̄⁺ the cotangent of what the block gives.
 
     Args:
         params: The parameters, as ``resnet_init`` makes them.
@@ -329,14 +331,23 @@ def _block(
     h, bn1 = norm(params.bn1, stats.bn1, conv(params.conv1, x, strides=strides, padding=1))
     h, bn2 = norm(params.bn2, stats.bn2, conv(params.conv2, φ(h), padding=1))
     if params.downsample is None or stats.downsample is None:
-        return φ(_identity(x, strides, h.shape[-1]) + h), ResnetBlockStats(bn1, bn2, None)
+        z = _identity(x, strides, h.shape[-1])
+        return φ(_sum(z, h)), ResnetBlockStats(bn1, bn2, None)
     z = conv(params.downsample.conv, x, strides=strides, padding="VALID")
     z, bn = norm(params.downsample.bn, stats.downsample.bn, z)
-    return φ(z + h), ResnetBlockStats(bn1, bn2, ShortcutStats(bn))
+    return φ(_sum(z, h)), ResnetBlockStats(bn1, bn2, ShortcutStats(bn))
+
+
+def _sum(shortcut: Array, branch: Array) -> Array:
+    _checks.same_shape("resnet", shortcut=shortcut, branch=branch)
+    return shortcut + branch
 
 
 def _identity(x: Array, strides: int, channels: int) -> Array:
     """Every pixel that the strides keep, with zeros in the channels that are new."""
+    if channels < x.shape[-1]:
+        problem = f"a block turns {x.shape[-1]} channels into {channels}; wanted at least as many"
+        _checks.fail("resnet", problem)
     kept = x[..., ::strides, ::strides, :]
     return jnp.pad(kept, [(0, 0)] * (x.ndim - 1) + [(0, channels - x.shape[-1])])
 
@@ -354,13 +365,11 @@ def _block_init(
 ) -> tuple[ResnetBlockParams, ResnetBlockStats]:
     keys = jax.random.split(key, 3)
     bn, stats = batch_norm_init(outputs, dtype=dtype)
-    convs = [_conv_init(k, (3, 3), n, outputs, dtype) for k, n in zip(keys, (inputs, outputs), strict=False)]
-    if not projects:
-        params = ResnetBlockParams(convs[0], bn, convs[1], bn, None)
-        return params, ResnetBlockStats(stats, stats, None)
+    conv1 = _conv_init(keys[0], (3, 3), inputs, outputs, dtype)
+    conv2 = _conv_init(keys[1], (3, 3), outputs, outputs, dtype)
     shortcut = ShortcutParams(_conv_init(keys[2], (1, 1), inputs, outputs, dtype), bn)
-    params = ResnetBlockParams(convs[0], bn, convs[1], bn, shortcut)
-    return params, ResnetBlockStats(stats, stats, ShortcutStats(stats))
+    params = ResnetBlockParams(conv1, bn, conv2, bn, shortcut if projects else None)
+    return params, ResnetBlockStats(stats, stats, ShortcutStats(stats) if projects else None)
 
 
 def _stage_init(
