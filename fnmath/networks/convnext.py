@@ -311,8 +311,9 @@ def convnext(
         h = conv(downsample.conv, h, strides=window, padding="VALID")
         h = h if i > 0 else layer_norm(downsample.norm, h, epsilon=epsilon)
 
-        def block(params: Any, h: Array, noise: tuple = (None, 0.0)) -> Array:
-            return _block(params, h, *noise, epsilon)
+        def block(params: Any, h: Array, noise: tuple[Any, Any] = (None, 0.0)) -> Array:
+            key, rate = noise
+            return _block(params, h, key, rate, epsilon)
 
         h = stack(block, blocks, h, extras=noise)
     return dense(params.head, layer_norm(params.norm, global_avg_pool(h), epsilon=epsilon))

@@ -175,10 +175,11 @@ def resnet_init(
         _stage_init(k, n, *pair, projects=shortcut == "projection", dtype=dtype)
         for k, pair in zip(stage_keys, channels, strict=True)
     ]
-    stage_params, stage_stats = zip(*stages, strict=True)
     conv1 = _conv_init(stem_key, (3, 3), in_channels, width, dtype)
     fc = dense_init(fc_key, 4 * width, classes, dtype=dtype)
-    return ResnetParams(conv1, bn1, *stage_params, fc), ResnetStats(bn1_stats, *stage_stats)
+    (layer1, stats1), (layer2, stats2), (layer3, stats3) = stages
+    params = ResnetParams(conv1, bn1, layer1, layer2, layer3, fc)
+    return params, ResnetStats(bn1_stats, stats1, stats2, stats3)
 
 
 def resnet(

@@ -13,7 +13,10 @@ def randomized(params, scale=0.3):
     """The tree with noise on every array, so that biases are not 0 and scales not 1."""
     leaves, form = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(99), len(leaves))
-    drawn = [a + scale * jax.random.normal(k, a.shape, a.dtype) for a, k in zip(leaves, keys)]  # noqa: B905
+    drawn = [
+        a + scale * jax.random.normal(k, a.shape, a.dtype)
+        for a, k in zip(leaves, keys, strict=True)
+    ]
     return jax.tree.unflatten(form, drawn)
 
 
@@ -63,7 +66,8 @@ def assert_second_order(f, params, rtol=1e-6):
     by_forward = jax.jit(lambda p: jax.jvp(jax.grad(f), (p,), (v,))[1])(params)
 
     def along(p):
-        return sum(jnp.vdot(a, b) for a, b in zip(*map(jax.tree.leaves, (jax.grad(f)(p), v))))  # noqa: B905
+        both = zip(*map(jax.tree.leaves, (jax.grad(f)(p), v)), strict=True)
+        return sum(jnp.vdot(a, b) for a, b in both)
 
     by_reverse = jax.jit(jax.grad(along))(params)
     h = 1e-5
