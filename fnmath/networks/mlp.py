@@ -1,8 +1,7 @@
-"""Networks: layers and activations composed into one function of the parameters and the input.
+"""The multilayer perceptron.
 
 Notation: a network of L layers maps h₀ = x through hₗ = φ(hₗ₋₁ Wₗ + bₗ) to its outputs, the logits;
-φ is the activation. Parameters are a tuple with one entry per layer: plain Python, which
-``jax.grad`` and optax take as they are.
+φ is the activation. Parameters are a tuple with one entry per layer.
 """
 
 from __future__ import annotations
