@@ -8,9 +8,14 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     unfold, fold, pad                       the windows, and what stands beyond the edges
     dense            y = x W + b
     pooling          y = what each window over an image sees, summed up in one number
+    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
 """
 
-from fnmath.layers.bilinear import BilinearParams, bilinear, bilinear_init
+from fnmath.layers.bilinear import (
+    BilinearParams,
+    bilinear,
+    bilinear_init,
+)
 from fnmath.layers.composition import (
     residual,
     sequential,
@@ -34,7 +39,11 @@ from fnmath.layers.convolution import (
     separable_conv_init,
     unfold,
 )
-from fnmath.layers.dense import DenseParams, dense, dense_init
+from fnmath.layers.dense import (
+    DenseParams,
+    dense,
+    dense_init,
+)
 from fnmath.layers.dropout import (
     alpha_dropout,
     channel_alpha_dropout,
@@ -42,8 +51,17 @@ from fnmath.layers.dropout import (
     drop_path,
     dropout,
 )
-from fnmath.layers.einsum_dense import EinsumDenseParams, einsum_dense, einsum_dense_init
-from fnmath.layers.embedding import EmbeddingParams, embedding, embedding_decode, embedding_init
+from fnmath.layers.einsum_dense import (
+    EinsumDenseParams,
+    einsum_dense,
+    einsum_dense_init,
+)
+from fnmath.layers.embedding import (
+    EmbeddingParams,
+    embedding,
+    embedding_decode,
+    embedding_init,
+)
 from fnmath.layers.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -55,18 +73,47 @@ from fnmath.layers.pooling import (
     max_pool_with_indices,
     max_unpool,
 )
+from fnmath.layers.recurrent import (
+    BidirectionalParams,
+    BidirectionalState,
+    GRUParams,
+    LSTMParams,
+    LSTMState,
+    RNNParams,
+    bidirectional,
+    bidirectional_init,
+    gru,
+    gru_cell,
+    gru_init,
+    lstm,
+    lstm_cell,
+    lstm_init,
+    recurrent_stack,
+    recurrent_stack_init,
+    rnn,
+    rnn_cell,
+    rnn_init,
+)
 
 __all__ = [
+    "BidirectionalParams",
+    "BidirectionalState",
     "BilinearParams",
     "ConvParams",
     "DenseParams",
     "EinsumDenseParams",
     "EmbeddingParams",
+    "GRUParams",
+    "LSTMParams",
+    "LSTMState",
+    "RNNParams",
     "SeparableConvParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "alpha_dropout",
     "avg_pool",
+    "bidirectional",
+    "bidirectional_init",
     "bilinear",
     "bilinear_init",
     "channel_alpha_dropout",
@@ -89,12 +136,23 @@ __all__ = [
     "fold",
     "global_avg_pool",
     "global_max_pool",
+    "gru",
+    "gru_cell",
+    "gru_init",
     "lp_pool",
+    "lstm",
+    "lstm_cell",
+    "lstm_init",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
     "pad",
+    "recurrent_stack",
+    "recurrent_stack_init",
     "residual",
+    "rnn",
+    "rnn_cell",
+    "rnn_init",
     "separable_conv",
     "separable_conv_init",
     "sequential",

@@ -27,11 +27,11 @@ class Windows(NamedTuple):
     dilation: int
     low: int
     high: int
-    count: int
+    number: int
 
     def places(self) -> np.ndarray:
         """The pixel that tap j of window o sees, as (windows, taps); outside of the image too."""
-        first = self.stride * np.arange(self.count) - self.low
+        first = self.stride * np.arange(self.number) - self.low
         return first[:, None] + self.dilation * np.arange(self.size)
 
     def in_image(self) -> np.ndarray:
@@ -40,12 +40,12 @@ class Windows(NamedTuple):
 
     def along(self, per_window: np.ndarray) -> np.ndarray:
         """One entry per window, shaped to broadcast along this axis."""
-        return per_window.reshape(self.count, *(1,) * (-self.axis - 1))
+        return per_window.reshape(self.number, *(1,) * (-self.axis - 1))
 
     def taps(self, x: jax.Array) -> list[jax.Array]:
         """What tap j sees in all windows, for each j; 0 outside of the image."""
         axis = x.ndim + self.axis
-        span = (self.count - 1) * self.stride + 1
+        span = (self.number - 1) * self.stride + 1
         end = self.low + self.pixels
         pad = [(0, 0, 0)] * x.ndim
         pad[axis] = (self.low, (self.size - 1) * self.dilation + span - end, 0)
