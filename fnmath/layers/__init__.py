@@ -9,6 +9,17 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     dense            y = x W + b
     pooling          y = what each window over an image sees, summed up in one number
     recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
+    dense                 y = x W + b
+    layer_norm            y = γ z + β, z the features of an example at mean 0 and variance 1
+    rms_norm              the same of features over their root mean square
+    group_norm            the same of groups of channels of an image
+    instance_norm         the same of each channel of an image
+    batch_norm            the same of each channel of a batch, with running statistics
+    weight_norm           a kernel by the directions and the lengths of its columns
+    spectral_norm         a kernel over its largest singular value
+    resize, upsample      images interpolated to another size
+    pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
+    squeeze_excitation    channels of an image, gated by all of them together
 """
 
 from fnmath.layers.bilinear import (
@@ -62,6 +73,28 @@ from fnmath.layers.embedding import (
     embedding_decode,
     embedding_init,
 )
+from fnmath.layers.normalization import (
+    BatchStats,
+    NormParams,
+    SpectralStats,
+    WeightNormParams,
+    batch_norm,
+    batch_norm_init,
+    batch_norm_train,
+    group_norm,
+    group_norm_init,
+    instance_norm,
+    instance_norm_init,
+    layer_norm,
+    layer_norm_init,
+    rms_norm,
+    rms_norm_init,
+    spectral_norm,
+    spectral_norm_init,
+    spectral_norm_train,
+    weight_norm,
+    weight_norm_init,
+)
 from fnmath.layers.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -94,8 +127,20 @@ from fnmath.layers.recurrent import (
     rnn_cell,
     rnn_init,
 )
+from fnmath.layers.resizing import (
+    pixel_shuffle,
+    pixel_unshuffle,
+    resize,
+    upsample,
+)
+from fnmath.layers.squeeze_excitation import (
+    SqueezeExcitationParams,
+    squeeze_excitation,
+    squeeze_excitation_init,
+)
 
 __all__ = [
+    "BatchStats",
     "BidirectionalParams",
     "BidirectionalState",
     "BilinearParams",
@@ -106,12 +151,19 @@ __all__ = [
     "GRUParams",
     "LSTMParams",
     "LSTMState",
+    "NormParams",
     "RNNParams",
     "SeparableConvParams",
+    "SpectralStats",
+    "SqueezeExcitationParams",
+    "WeightNormParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
     "alpha_dropout",
     "avg_pool",
+    "batch_norm",
+    "batch_norm_init",
+    "batch_norm_train",
     "bidirectional",
     "bidirectional_init",
     "bilinear",
@@ -136,9 +188,15 @@ __all__ = [
     "fold",
     "global_avg_pool",
     "global_max_pool",
+    "group_norm",
+    "group_norm_init",
     "gru",
     "gru_cell",
     "gru_init",
+    "instance_norm",
+    "instance_norm_init",
+    "layer_norm",
+    "layer_norm_init",
     "lp_pool",
     "lstm",
     "lstm_cell",
@@ -147,9 +205,14 @@ __all__ = [
     "max_pool_with_indices",
     "max_unpool",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "recurrent_stack",
     "recurrent_stack_init",
     "residual",
+    "resize",
+    "rms_norm",
+    "rms_norm_init",
     "rnn",
     "rnn_cell",
     "rnn_init",
@@ -157,8 +220,16 @@ __all__ = [
     "separable_conv_init",
     "sequential",
     "sequential_init",
+    "spectral_norm",
+    "spectral_norm_init",
+    "spectral_norm_train",
+    "squeeze_excitation",
+    "squeeze_excitation_init",
     "stack",
     "stack_init",
     "stack_with_outputs",
     "unfold",
+    "upsample",
+    "weight_norm",
+    "weight_norm_init",
 ]
