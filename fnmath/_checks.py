@@ -282,7 +282,7 @@ def dense_params(function: str, params: Any, x: Any) -> None:
         same_size(function, "output features", kernel=kernel.shape[1], bias=bias.shape[0])
 
 
-def key(caller: str, x: Any) -> None:
+def key(caller: str, x: Any, argument: str = "key") -> None:
     """Raise unless ``x`` is one random key, of ``jax.random.key`` or the older ``PRNGKey``."""
     new = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     raw = isinstance(x, jax.Array | np.ndarray) and x.dtype == np.uint32
@@ -290,9 +290,10 @@ def key(caller: str, x: Any) -> None:
     if not (new or old):
         came = f"an array of {x.dtype}" if isinstance(x, jax.Array) else f"a {type(x).__name__}"
         cure = f"jax.random.key({x})" if isinstance(x, int) and not isinstance(x, bool) else ""
-        fail(caller, f"key is {came}; wanted a random key", cure, error=TypeError)
+        fail(caller, f"{argument} is {came}; wanted a random key", cure, error=TypeError)
     if x.ndim != (0 if new else 1):
-        fail(caller, f"key has shape {x.shape}; wanted a single key", "jax.vmap over the keys")
+        problem = f"{argument} has shape {x.shape}; wanted a single key"
+        fail(caller, problem, "jax.vmap over the keys")
 
 
 def value(ok: jax.Array, message: str, **values: Any) -> None:

@@ -6,6 +6,7 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     conv, depthwise_conv, separable_conv    one kernel for every window of an image
     conv_transpose                          its adjoint
     unfold, fold, pad                       the windows, and what stands beyond the edges
+    attention        o = Σₛ softmax(⟨q, kₛ⟩)ₛ vₛ, plain, in blocks, of several heads
     dense            y = x W + b
     pooling          y = what each window over an image sees, summed up in one number
     recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
@@ -20,8 +21,22 @@ applies them. Parameters are NamedTuples of arrays; a layer without parameters t
     resize, upsample      images interpolated to another size
     pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
     squeeze_excitation    channels of an image, gated by all of them together
+    positions        rotations, sines, learned vectors and biases that tell the order
 """
 
+from fnmath.layers.attention import (
+    KeyValueCache,
+    MultiHeadAttentionParams,
+    blockwise_attention,
+    causal_mask,
+    dot_product_attention,
+    key_value_cache_init,
+    multi_head_attention,
+    multi_head_attention_decode,
+    multi_head_attention_init,
+    padding_mask,
+    window_mask,
+)
 from fnmath.layers.bilinear import (
     BilinearParams,
     bilinear,
@@ -106,6 +121,14 @@ from fnmath.layers.pooling import (
     max_pool_with_indices,
     max_unpool,
 )
+from fnmath.layers.positions import (
+    PositionEmbeddingParams,
+    alibi_bias,
+    position_embedding,
+    position_embedding_init,
+    rotary,
+    sinusoidal_positions,
+)
 from fnmath.layers.recurrent import (
     BidirectionalParams,
     BidirectionalState,
@@ -149,9 +172,12 @@ __all__ = [
     "EinsumDenseParams",
     "EmbeddingParams",
     "GRUParams",
+    "KeyValueCache",
     "LSTMParams",
     "LSTMState",
+    "MultiHeadAttentionParams",
     "NormParams",
+    "PositionEmbeddingParams",
     "RNNParams",
     "SeparableConvParams",
     "SpectralStats",
@@ -159,6 +185,7 @@ __all__ = [
     "WeightNormParams",
     "adaptive_avg_pool",
     "adaptive_max_pool",
+    "alibi_bias",
     "alpha_dropout",
     "avg_pool",
     "batch_norm",
@@ -168,6 +195,8 @@ __all__ = [
     "bidirectional_init",
     "bilinear",
     "bilinear_init",
+    "blockwise_attention",
+    "causal_mask",
     "channel_alpha_dropout",
     "channel_dropout",
     "conv",
@@ -178,6 +207,7 @@ __all__ = [
     "dense_init",
     "depthwise_conv",
     "depthwise_conv_init",
+    "dot_product_attention",
     "drop_path",
     "dropout",
     "einsum_dense",
@@ -195,6 +225,7 @@ __all__ = [
     "gru_init",
     "instance_norm",
     "instance_norm_init",
+    "key_value_cache_init",
     "layer_norm",
     "layer_norm_init",
     "lp_pool",
@@ -204,9 +235,15 @@ __all__ = [
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
+    "multi_head_attention",
+    "multi_head_attention_decode",
+    "multi_head_attention_init",
     "pad",
+    "padding_mask",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "position_embedding",
+    "position_embedding_init",
     "recurrent_stack",
     "recurrent_stack_init",
     "residual",
@@ -216,10 +253,12 @@ __all__ = [
     "rnn",
     "rnn_cell",
     "rnn_init",
+    "rotary",
     "separable_conv",
     "separable_conv_init",
     "sequential",
     "sequential_init",
+    "sinusoidal_positions",
     "spectral_norm",
     "spectral_norm_init",
     "spectral_norm_train",
@@ -232,4 +271,5 @@ __all__ = [
     "upsample",
     "weight_norm",
     "weight_norm_init",
+    "window_mask",
 ]

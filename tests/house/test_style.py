@@ -56,9 +56,18 @@ def test_everything_is_annotated(function):
 
 @FUNCTIONS
 def test_key_comes_first(function):
-    if "key" in parameters(function):
+    """The random key, that is; the keys of attention are arrays of numbers, and stand elsewhere."""
+    key = parameters(function).get("key")
+    if key is not None and re.search(r"PRNGKeyArray|\bKey\[", str(key.annotation)):
         assert next(iter(parameters(function))) == "key"
-        assert parameters(function)["key"].default is inspect.Parameter.empty, "no default seed"
+        assert key.default is inspect.Parameter.empty, "no default seed"
+
+
+def test_every_argument_named_key_is_a_random_key_or_an_array():
+    for function in public_functions():
+        key = parameters(function).get("key")
+        kinds = r"PRNGKeyArray|\bKey\[|Float\[Array"
+        assert key is None or re.match(kinds, str(key.annotation)), function.__name__
 
 
 @FUNCTIONS
@@ -93,6 +102,8 @@ ALLOWED_POSITIONAL_DEFAULTS = {
     "glorot_uniform": {"in_axis", "out_axis", "batch_axis", "dtype"},
     "he_normal": {"in_axis", "out_axis", "batch_axis", "dtype"},
     "he_uniform": {"in_axis", "out_axis", "batch_axis", "dtype"},
+    "dot_product_attention": {"bias", "mask"},
+    "blockwise_attention": {"bias", "mask"},
     "orthogonal": {"scale", "column_axis", "dtype"},
     "delta_orthogonal": {"scale", "column_axis", "dtype"},
     "calculate_gain": {"param"},
