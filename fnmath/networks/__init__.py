@@ -4,9 +4,66 @@ Every network is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``t
 applies them. Parameters are tuples or NamedTuples with the parameters of each layer: plain Python,
 which ``jax.grad`` and optax take as they are.
 
-    mlp              dense layers with an activation between each two
+    lstm_language_model    tokens through LSTMs over each other
+    mixer                  perceptrons across patches of an image, and across their features
+    mlp                    dense layers with an activation between each two
+    transformer            attention of one sequence, or of one to another; ``transformer_encoder``,
+                           ``transformer_decoder`` (a language model) and both in one
+    vit                    a transformer over patches of an image
 """
 
+from fnmath.networks.language_model import (
+    LSTMLanguageModelParams,
+    lstm_language_model,
+    lstm_language_model_init,
+)
+from fnmath.networks.mixer import MixerBlockParams, MixerParams, mixer, mixer_init
 from fnmath.networks.mlp import mlp, mlp_init
+from fnmath.networks.transformer import (
+    TransformerBlockParams,
+    TransformerDecoderParams,
+    TransformerEncoderParams,
+    TransformerParams,
+    transformer,
+    transformer_block,
+    transformer_block_init,
+    transformer_decoder,
+    transformer_decoder_cache_init,
+    transformer_decoder_decode,
+    transformer_decoder_generate,
+    transformer_decoder_init,
+    transformer_encoder,
+    transformer_encoder_init,
+    transformer_init,
+)
+from fnmath.networks.vit import VitParams, vit, vit_init
 
-__all__ = ["mlp", "mlp_init"]
+__all__ = [
+    "LSTMLanguageModelParams",
+    "MixerBlockParams",
+    "MixerParams",
+    "TransformerBlockParams",
+    "TransformerDecoderParams",
+    "TransformerEncoderParams",
+    "TransformerParams",
+    "VitParams",
+    "lstm_language_model",
+    "lstm_language_model_init",
+    "mixer",
+    "mixer_init",
+    "mlp",
+    "mlp_init",
+    "transformer",
+    "transformer_block",
+    "transformer_block_init",
+    "transformer_decoder",
+    "transformer_decoder_cache_init",
+    "transformer_decoder_decode",
+    "transformer_decoder_generate",
+    "transformer_decoder_init",
+    "transformer_encoder",
+    "transformer_encoder_init",
+    "transformer_init",
+    "vit",
+    "vit_init",
+]
