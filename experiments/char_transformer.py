@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ from experiments.text_figures import plot_text
 from experiments.torch_transformer import adamw, torch_decoder
 from fnmath.activations import softmax
 from fnmath.benchmark import Comparison, interleave
-from fnmath.layers import dense, embedding, layer_norm, position_embedding
+from fnmath.layers import dense, embedding, layer_norm, position_embedding, rotary
 from fnmath.losses import softmax_cross_entropy_with_integer_labels
 from fnmath.metrics import accuracy
 from fnmath.networks import (
@@ -90,6 +90,8 @@ class Config:
     """Features of each character within the network."""
     context: int = 64
     """Characters of a window: how far back the network sees."""
+    positions: Literal["rotary", "learned"] = "rotary"
+    """What tells the order: rotations of queries and keys, or a vector for each place (nanoGPT)."""
     steps: int | None = None
     """Steps of training; 2000 with --data, 250 without."""
     batch_size: int = 12
@@ -200,11 +202,16 @@ def initial(key: jax.Array, config: Config, text: Text) -> TransformerDecoderPar
         key,
         len(text.characters),
         config.features,
-        length=config.context,
+        length=config.context if config.positions == "learned" else None,
         depth=config.depth,
         heads=config.heads,
         use_bias=False,
     )
+
+
+def options(config: Config) -> dict[str, Any]:
+    """What the network has to be told besides its parameters."""
+    return {"heads": config.heads, "rotate": rotary if config.positions == "rotary" else None}
 
 
 def objective(config: Config) -> Callable[..., Any]:
@@ -213,7 +220,7 @@ def objective(config: Config) -> Callable[..., Any]:
     def of_batch(params: Any, batch: jax.Array, key: jax.Array | None) -> tuple[jax.Array, dict]:
         del key  # the network has no noise
         ids = batch.astype(jnp.int32)
-        z, targets = transformer_decoder(params, ids[:, :-1], heads=config.heads), ids[:, 1:]
+        z, targets = transformer_decoder(params, ids[:, :-1], **options(config)), ids[:, 1:]
         losses = softmax_cross_entropy_with_integer_labels(z, targets)
         return losses.mean(axis=1), {"accuracy": accuracy(z, targets).mean(axis=1)}
 
@@ -268,7 +275,7 @@ def at_the_end(config: Config, params: Any, whole: jax.Array) -> dict[str, jax.A
 
     def by_place(windows: jax.Array) -> tuple[jax.Array, jax.Array]:
         ids = windows.astype(jnp.int32)
-        z, targets = transformer_decoder(params, ids[:-1], heads=config.heads), ids[1:]
+        z, targets = transformer_decoder(params, ids[:-1], **options(config)), ids[1:]
         return softmax_cross_entropy_with_integer_labels(z, targets), accuracy(z, targets)
 
     losses, right = (a.mean(axis=0) for a in lax.map(by_place, whole, batch_size=50))
@@ -278,14 +285,14 @@ def at_the_end(config: Config, params: Any, whole: jax.Array) -> dict[str, jax.A
 def sampled(config: Config, params: Any, start: jax.Array, key: jax.Array) -> jax.Array:
     """Characters that the network writes after ``start``, of half a window.
 
-    Positions end with the window, so it writes half a window at a time, and goes on from the half
-    that it wrote.
+    It has learned to see no further than a window, so it writes half a window at a time, and goes
+    on from the half that it wrote.
     """
     half = len(start)
-    options = {"length": half, "heads": config.heads, "temperature": config.temperature}
+    given = {"length": half, "temperature": config.temperature, **options(config)}
 
     def write(prompt: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        ids = transformer_decoder_generate(key, params, prompt, **options)
+        ids = transformer_decoder_generate(key, params, prompt, **given)
         return ids, ids
 
     keys = jax.random.split(key, -(-config.sample // half))
@@ -294,7 +301,9 @@ def sampled(config: Config, params: Any, start: jax.Array, key: jax.Array) -> ja
 
 def attention_weights(config: Config, params: Any, ids: jax.Array) -> jax.Array:
     """The weights of every head of every block: (depth, heads, queries, keys)."""
-    h = position_embedding(params.pos_embedding, embedding(params.token_embedding, ids))
+    h, rotate = embedding(params.token_embedding, ids), options(config)["rotate"]
+    if params.pos_embedding is not None:
+        h = position_embedding(params.pos_embedding, h)
     seen = jnp.tril(jnp.ones((len(ids), len(ids)), bool))
     weights = []
     for i in range(config.depth):
@@ -304,9 +313,11 @@ def attention_weights(config: Config, params: Any, ids: jax.Array) -> jax.Array:
             dense(layer, x).reshape(len(ids), config.heads, -1)
             for layer in block.self_attention[:2]
         )
+        if rotate is not None:
+            q, k = (rotate(a, jnp.arange(len(ids))) for a in (q, k))
         z = jnp.einsum("thd,shd->hts", q, k) / math.sqrt(q.shape[-1])
         weights.append(softmax(z, where=seen))
-        h = transformer_block(block, h, heads=config.heads, is_causal=True)
+        h = transformer_block(block, h, is_causal=True, **options(config))
     return jnp.stack(weights)
 
 
@@ -368,7 +379,7 @@ def torch_peer(config: Config, params: Any, batches: list[np.ndarray]) -> Peer:
     from torch.nn import functional
 
     torch.set_num_threads(os.cpu_count() or 1)
-    model = torch_decoder(params, heads=config.heads)
+    model = torch_decoder(params, heads=config.heads, rotary=config.positions == "rotary")
     rates = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
     optimizer = adamw(model, beta2=0.99, **rates)
 
@@ -445,7 +456,7 @@ def look(config: Config, text: Text, results: Results) -> tuple[str, jax.Array, 
     start = jnp.asarray(text.validation[:half], jnp.int32)
     key = jax.random.fold_in(jax.random.key(config.seed), 1)
     ids = jax.jit(partial(sampled, config))(results.params, start, key)
-    read = jnp.asarray(text.validation[: min(config.context, 40)], jnp.int32)
+    read = jnp.asarray(text.validation[: min(config.context, 24)], jnp.int32)
     weights = jax.jit(partial(attention_weights, config))(results.params, read)
     return text.decoded(np.asarray(ids)), weights, text.decoded(np.asarray(read))
 
@@ -474,7 +485,8 @@ def print_setting(console: Console, config: Config, text: Text) -> None:
         f"[bold]{text.name}[/bold]: {len(text.characters)} characters; {len(text.train):,} to "
         f"learn from, {len(text.validation):,} to judge by\n"
         f"[bold]network[/bold]: {config.depth} blocks, {config.heads} heads, {config.features} "
-        f"features, windows of {config.context}; {parameters:,} parameters\n"
+        f"features, windows of {config.context}, {config.positions} positions; "
+        f"{parameters:,} parameters\n"
         f"[bold]training[/bold]: {config.number_of_steps:,} steps of {config.batch_size} windows, "
         f"AdamW, learning rate {config.learning_rate:g} (cosine)\n"
     )

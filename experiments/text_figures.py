@@ -80,13 +80,17 @@ def draw_curve(ax: Axes, results: Any, published: Any) -> None:
 
 
 def draw_places(ax: Axes, results: Any) -> None:
-    """What more characters before the one to foretell are worth."""
+    """What more characters before the one to foretell are worth: means over places."""
     losses = np.asarray(results.final["loss_by_place"])
-    ax.plot(np.arange(1, len(losses) + 1), losses, ".-", color=ORANGE, lw=1.2, ms=4)
-    ax.set(title="validation loss by characters seen", xlabel="characters of the window seen")
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    ax.grid(axis="y", alpha=0.3, lw=0.6)
+    ends = [2**i for i in range(len(losses).bit_length()) if 2**i < len(losses)] + [len(losses)]
+    starts = [0, *ends[:-1]]
+    means = [losses[a:b].mean() for a, b in zip(starts, ends, strict=True)]
+    names = [f"{a + 1}–{b}" if b > a + 1 else f"{b}" for a, b in zip(starts, ends, strict=True)]
+    bars = ax.barh(names, means, color=ORANGE, height=0.7)
+    ax.bar_label(bars, fmt="%.2f", padding=3)
+    ax.invert_yaxis()
+    ax.set(title="validation loss by characters seen of the window", xlabel="nats a character")
+    ax.set_xlim(0, 1.12 * max(means))
 
 
 def draw_heads(panel: SubFigure, weights: np.ndarray, prompt: str) -> None:
@@ -102,8 +106,8 @@ def draw_heads(panel: SubFigure, weights: np.ndarray, prompt: str) -> None:
             ax.set_title(
                 f"block {block + 1}, head {head + 1}", fontsize=8, fontweight="normal", loc="center"
             )
-            ax.set_xticks(range(len(signs)), signs, fontsize=3.6)
-            ax.set_yticks(range(len(signs)), signs, fontsize=3.6)
+            ax.set_xticks(range(len(signs)), signs, fontsize=6)
+            ax.set_yticks(range(len(signs)), signs, fontsize=6)
             ax.tick_params(length=0, pad=1)
             ax.spines[:].set_visible(False)
     panel.suptitle(

@@ -1,7 +1,8 @@
 """The transformer decoder in PyTorch, with the weights of one of fnmath's, to compare with.
 
-It is GPT-2 as nanoGPT writes it: learned positions, pre-norm blocks, attention of all heads from
-one matrix product, tied or untied scores. PyTorch is imported where a model is made.
+It is GPT-2 as nanoGPT writes it: pre-norm blocks, attention of all heads from one matrix product,
+tied or untied scores; with learned positions, or rotations of queries and keys as in GPT-NeoX.
+PyTorch is imported where a model is made.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import numpy as np
 from fnmath.networks import TransformerDecoderParams
 
 
-def torch_decoder(params: TransformerDecoderParams, *, heads: int) -> Any:
+def torch_decoder(params: TransformerDecoderParams, *, heads: int, rotary: bool = False) -> Any:
     """A ``torch.nn.Module`` of ids, with copies of the weights."""
     import torch
     from torch import nn
     from torch.nn import functional
 
-    if (positions := params.pos_embedding) is None:
-        raise ValueError("this form has learned positions")
-    table = positions.embedding
+    def rotated(x: torch.Tensor) -> torch.Tensor:
+        time, features = x.shape[-2:]
+        rates = 10000.0 ** (-torch.arange(0, features, 2) / features)
+        angles = torch.outer(torch.arange(time), rates).to(x.dtype)
+        a, b = x.chunk(2, dim=-1)
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
     def linear(layer: Any) -> nn.Linear:
         kernel, bias = layer
@@ -63,6 +68,8 @@ def torch_decoder(params: TransformerDecoderParams, *, heads: int) -> Any:
             batch, time, features = x.shape
             split = self.c_attn(self.ln_1(x)).split(features, dim=2)
             q, k, v = (a.view(batch, time, heads, features // heads).transpose(1, 2) for a in split)
+            if rotary:
+                q, k = rotated(q), rotated(k)
             o = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + self.c_proj(o.transpose(1, 2).reshape(batch, time, features))
             hidden = functional.gelu(self.c_fc(self.ln_2(x)), approximate="tanh")
@@ -72,7 +79,8 @@ def torch_decoder(params: TransformerDecoderParams, *, heads: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.wte = nn.Parameter(tensor(params.token_embedding.embedding))
-            self.wpe = nn.Parameter(tensor(table))
+            positions = params.pos_embedding
+            self.wpe = None if positions is None else nn.Parameter(tensor(positions.embedding))
             depth = len(params.layers.ln_1.scale)  # type: ignore[arg-type]
             each = [jax.tree.map(lambda a, i=i: a[i], params.layers) for i in range(depth)]
             self.blocks = nn.ModuleList(map(Block, each))
@@ -80,7 +88,9 @@ def torch_decoder(params: TransformerDecoderParams, *, heads: int) -> Any:
             self.head = None if params.head is None else linear(params.head)
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            x = functional.embedding(ids, self.wte) + self.wpe[: ids.shape[-1]]
+            x = functional.embedding(ids, self.wte)
+            if self.wpe is not None:
+                x = x + self.wpe[: ids.shape[-1]]
             for block in self.blocks:
                 x = block(x)
             x = self.ln_f(x)
