@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,15 @@ UNIT_ROWS, UNIT_COLUMNS = 5, 12
 DIGIT_GRIDS = ((3, 5), (4, 6), (5, 8))  # the first of these with room for all, or the last
 
 
-def plot_digits(results: Any, path: Path, *, judged_on: str) -> None:
-    """Curves, confusions, hidden units and misread digits, as one PNG."""
+def plot_digits(
+    results: Any,
+    path: Path,
+    *,
+    judged_on: str,
+    network: str,
+    draw_weights: Callable[[SubFigure, Any], None],
+) -> None:
+    """Curves, confusions, weights and misread digits, as one PNG; ``network`` is the title."""
     style: dict[Any, Any] = {
         "font.size": 9,
         "axes.titlesize": 10,
@@ -32,8 +40,6 @@ def plot_digits(results: Any, path: Path, *, judged_on: str) -> None:
             figsize=(13, 8.2), dpi=130, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
         )
         images, error = len(results.examples.labels), 1 - float(results.final["accuracy"])
-        sizes = [results.params[0].kernel.shape[0], *(len(p.bias) for p in results.params)]
-        network = " → ".join(str(n) for n in sizes)
         figure.suptitle(
             f"{network}: {error:.2%} of {images:,} {judged_on} images misread",
             fontsize=13, fontweight="bold", x=0.012, ha="left",
@@ -44,8 +50,8 @@ def plot_digits(results: Any, path: Path, *, judged_on: str) -> None:
         draw_curves(loss, results, "loss", "loss, nats", judged_on)
         draw_curves(error, results, "accuracy", "misread images", judged_on)
         draw_confusions(counts.subplots(), np.asarray(results.final["confusion"]))
-        units, misread = parts(lower, 1, 2, width_ratios=[1.5, 1])
-        draw_units(units, results)
+        weights, misread = parts(lower, 1, 2, width_ratios=[1.5, 1])
+        draw_weights(weights, results)
         draw_misread(misread, results)
         figure.savefig(path)
 

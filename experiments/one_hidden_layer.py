@@ -34,7 +34,7 @@ from rich.console import Console
 
 from experiments import command, five_steps
 from experiments.data import CLASSES, Dataset, Examples, load
-from experiments.figures import plot_digits
+from experiments.figures import draw_units, plot_digits
 from fnmath.activations import ACTIVATIONS
 from fnmath.losses import softmax_cross_entropy_with_integer_labels
 from fnmath.metrics import accuracy, confusion_matrix
@@ -220,7 +220,9 @@ def accuracies(config: Config, dataset: Dataset) -> np.ndarray:
 
 def plot(results: Results, path: Path, *, judged_on: str = "test") -> None:
     """One figure of the run: curves, confusions, hidden units, misread digits."""
-    plot_digits(results, path, judged_on=judged_on)
+    sizes = [len(results.params[0].kernel), *(len(layer.bias) for layer in results.params)]
+    network = " → ".join(str(n) for n in sizes)
+    plot_digits(results, path, judged_on=judged_on, network=network, draw_weights=draw_units)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,7 +23,7 @@ def torch_decoder(params: TransformerDecoderParams, *, heads: int, rotary: bool 
 
     def rotated(x: torch.Tensor) -> torch.Tensor:
         time, features = x.shape[-2:]
-        rates = 10000.0 ** (-torch.arange(0, features, 2) / features)
+        rates = 10000.0 ** (-torch.arange(0, features, 2, dtype=torch.float64) / features)
         angles = torch.outer(torch.arange(time), rates).to(x.dtype)
         a, b = x.chunk(2, dim=-1)
         cos, sin = angles.cos(), angles.sin()

@@ -65,6 +65,7 @@ def assert_gradient(
 def assert_transforms(f: Callable[..., Any], *args: Any, rtol: float = 1e-6) -> None:
     """Jit and vmap change nothing, and two calls with the same shapes compile once."""
     expected = f(*args)
+    chex.clear_trace_counter()  # it counts by name, from one test to the next
     once = jax.jit(chex.assert_max_traces(f, n=1))
     chex.assert_trees_all_close(once(*args), expected, rtol=rtol, atol=rtol)
     once(*args)

@@ -3,25 +3,33 @@
 Every layer is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``thing(params, x)``
 applies them. Parameters are NamedTuples of arrays; a layer without parameters takes none.
 
+    attention        o = Σₛ softmax(⟨q, kₛ⟩)ₛ vₛ, plain, in blocks, of several heads
+    batch_norm            the same of each channel of a batch, with running statistics
+    bilinear         zₖ = xᵀ Wₖ y + bₖ
     conv, depthwise_conv, separable_conv    one kernel for every window of an image
     conv_transpose                          its adjoint
-    unfold, fold, pad                       the windows, and what stands beyond the edges
-    attention        o = Σₛ softmax(⟨q, kₛ⟩)ₛ vₛ, plain, in blocks, of several heads
     dense            y = x W + b
-    pooling          y = what each window over an image sees, summed up in one number
-    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
-    dense                 y = x W + b
-    layer_norm            y = γ z + β, z the features of an example at mean 0 and variance 1
-    rms_norm              the same of features over their root mean square
+    dropout          y = m ⊙ x / q;         channel_dropout, drop_path, alpha_dropout and
+                                            channel_alpha_dropout drop other parts, or otherwise
+    einsum_dense     y = Σ_contracted x W + b, between any axes
+    embedding        y = Eᵢ;                embedding_decode  z = x Eᵀ
     group_norm            the same of groups of channels of an image
     instance_norm         the same of each channel of an image
-    batch_norm            the same of each channel of a batch, with running statistics
-    weight_norm           a kernel by the directions and the lengths of its columns
-    spectral_norm         a kernel over its largest singular value
-    resize, upsample      images interpolated to another size
+    layer_norm            y = γ z + β, z the features of an example at mean 0 and variance 1
     pixel_shuffle         channels as pixels, and ``pixel_unshuffle`` back
-    squeeze_excitation    channels of an image, gated by all of them together
+    pooling          y = what each window over an image sees, summed up in one number
     positions        rotations, sines, learned vectors and biases that tell the order
+    recurrent        h_t = a step from h_t₋₁ and x_t, along a sequence
+    residual         y = x + f(θ, x)
+    resize, upsample      images interpolated to another size
+    rms_norm              the same of features over their root mean square
+    sequential       y = f_L(θ_L, … f₁(θ₁, x) …)
+    spectral_norm         a kernel over its largest singular value
+    squeeze_excitation    channels of an image, gated by all of them together
+    stack            hₗ = f(θₗ, hₗ₋₁) by one scan; stack_with_outputs also gives each layer's own
+    state_space      h_t = a linear step from h_t₋₁, with coefficients that depend on x_t
+    unfold, fold, pad                       the windows, and what stands beyond the edges
+    weight_norm           a kernel by the directions and the lengths of its columns
 """
 
 from fnmath.layers.attention import (
@@ -161,6 +169,16 @@ from fnmath.layers.squeeze_excitation import (
     squeeze_excitation,
     squeeze_excitation_init,
 )
+from fnmath.layers.state_space import (
+    MambaParams,
+    MambaState,
+    mamba,
+    mamba_init,
+    mamba_state_init,
+    mamba_step,
+    selective_scan,
+    selective_scan_step,
+)
 
 __all__ = [
     "BatchStats",
@@ -175,6 +193,8 @@ __all__ = [
     "KeyValueCache",
     "LSTMParams",
     "LSTMState",
+    "MambaParams",
+    "MambaState",
     "MultiHeadAttentionParams",
     "NormParams",
     "PositionEmbeddingParams",
@@ -232,6 +252,10 @@ __all__ = [
     "lstm",
     "lstm_cell",
     "lstm_init",
+    "mamba",
+    "mamba_init",
+    "mamba_state_init",
+    "mamba_step",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",
@@ -254,6 +278,8 @@ __all__ = [
     "rnn_cell",
     "rnn_init",
     "rotary",
+    "selective_scan",
+    "selective_scan_step",
     "separable_conv",
     "separable_conv_init",
     "sequential",

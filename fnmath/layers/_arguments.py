@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
@@ -54,8 +55,9 @@ def unpacked(function: str, params: Any, kind: type) -> tuple[Any, ...]:
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     if not (isinstance(params, tuple) and len(params) == len(fields)):
         form = f"{kind.__name__}({', '.join(fields)})"
-        problem = f"params is a {type(params).__name__}; wanted {form}"
-        _checks.fail(function, problem, error=TypeError)
+        is_array = isinstance(params, jax.Array | np.ndarray)
+        came = "an array" if is_array else f"a {type(params).__name__}"
+        _checks.fail(function, f"params is {came}; wanted {form}", error=TypeError)
     return params
 
 

@@ -98,7 +98,7 @@ def sequential(layers: Sequence[Layer]) -> Layer:
     functions = tuple(layers)
 
     def layer(params: PyTree, x: PyTree) -> PyTree:
-        if not isinstance(params, tuple | list) or hasattr(params, "_fields"):
+        if not _one_per_layer(params):
             problem = f"params is a {type(params).__name__}; wanted a tuple, an entry per layer"
             _checks.fail("sequential", problem, error=TypeError)
         if len(params) != len(functions):
@@ -153,7 +153,7 @@ def residual(layer: Layer, *, shortcut: Layer | None = None) -> Layer:
     def beside(params: PyTree, x: PyTree, *rest: PyTree) -> PyTree:
         if shortcut is None:
             return _sum(x, _applied(layer, params, x, *rest), "x")
-        if not isinstance(params, tuple | list) or len(params) != 2:
+        if not _one_per_layer(params) or len(params) != 2:
             problem = f"params is a {type(params).__name__}; wanted (layer's, shortcut's)"
             _checks.fail("residual", problem, error=TypeError)
         beside_it = _applied(shortcut, params[1], x)
@@ -312,6 +312,12 @@ def stack_with_outputs(
         return both
 
     return _scanned(name, step, params, x, extras, reverse, checkpoint)
+
+
+def _one_per_layer(params: Any) -> bool:
+    """Whether ``params`` may hold an entry per layer; a NamedTuple of arrays is one layer's own."""
+    arrays = hasattr(params, "_fields") and any(isinstance(a, jax.Array) for a in params)
+    return isinstance(params, tuple | list) and not arrays
 
 
 def _applied(f: Layer, θ: PyTree, h: PyTree, *rest: PyTree) -> PyTree:

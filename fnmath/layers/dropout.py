@@ -57,7 +57,7 @@ def dropout(
 
     Example:
         >>> print(dropout(jax.random.key(0), jnp.ones(8), rate=0.5))
-        [2. 0. 0. 2. 2. 0. 0. 2.]
+        [0. 0. 2. 2. 0. 2. 2. 0.]
 
     Source:
         Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout: a simple way to
@@ -101,10 +101,10 @@ def channel_dropout(
     Example:
         >>> y = channel_dropout(jax.random.key(0), jnp.ones((2, 2, 4)), rate=0.5)
         >>> print(y.reshape(4, 4))
-        [[2. 2. 0. 2.]
-         [2. 2. 0. 2.]
-         [2. 2. 0. 2.]
-         [2. 2. 0. 2.]]
+        [[0. 0. 2. 2.]
+         [0. 0. 2. 2.]
+         [0. 0. 2. 2.]
+         [0. 0. 2. 2.]]
 
     Source:
         Tompson, Goroshin, Jain, LeCun and Bregler, Efficient object localization using
@@ -147,9 +147,9 @@ def drop_path(
 
     Example:
         >>> print(drop_path(jax.random.key(0), jnp.ones((4, 3)), rate=0.5))
-        [[2. 2. 2.]
-         [2. 2. 2.]
+        [[0. 0. 0.]
          [0. 0. 0.]
+         [2. 2. 2.]
          [2. 2. 2.]]
 
     Source:
@@ -240,7 +240,7 @@ def channel_alpha_dropout(
     Example:
         >>> y = channel_alpha_dropout(jax.random.key(0), jnp.zeros((2, 2, 4)), rate=0.5)
         >>> print((y > 0).reshape(4, 4)[0], bool((y == y[0, 0]).all()))
-        [ True  True False  True] True
+        [False False  True  True] True
 
     Source:
         Klambauer, Unterthiner, Mayr and Hochreiter, Self-normalizing neural networks (2017), §2;

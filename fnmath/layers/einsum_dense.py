@@ -100,8 +100,8 @@ def einsum_dense_init(
 
     Example:
         >>> params = einsum_dense_init(jax.random.key(0), "...d,dhk->...hk", (64, 4, 16))
-        >>> print(params.kernel.shape, f"{params.kernel.std() * 64**0.5:.2f}", params.bias)
-        (64, 4, 16) 1.00 None
+        >>> print(params.kernel.shape, f"{64 * params.kernel.var():.1f}", params.bias)
+        (64, 4, 16) 1.0 None
 
     Source:
         LeCun, Bottou, Orr and Müller, Efficient BackProp (1998), §4.6; the layer is ``Einsum`` of

@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int64, Shaped
 
 from fnmath import _checks
+from fnmath.layers._axes import spatial_axes
 
 METHODS = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
@@ -97,13 +98,13 @@ def resize(
 
     Source:
         Keys, Cubic convolution interpolation for digital image processing (1981), equation (4) and
-        appendix; ``torch.nn.functional.interpolate``. (PyTorch finds the nearest pixels in float32:
-        for some sizes above 1000 it is one pixel off, where this is exact.)
+        appendix; ``torch.nn.functional.interpolate``. (PyTorch finds the nearest pixels in float32,
+        and so of 2 pixels made 82 it takes the first one 42 times; here it is in integers.)
     """
     _checks.array("resize", "images", images)
     _sizes("resize", "shape", shape)
     _options("resize", images, method, align_corners, antialias)
-    _checks.rank("resize", "images", images, _axes(len(shape)))
+    _checks.rank("resize", "images", images, spatial_axes(len(shape)))
     return _resized("resize", images, shape, method, align_corners, antialias)
 
 
@@ -159,7 +160,7 @@ def upsample(
     if len(factors) != spatial:
         _checks.fail("upsample", f"factor is {factor}; wanted {spatial} factors, one for each axis")
     _options("upsample", images, method, align_corners, antialias=False)
-    _checks.rank("upsample", "images", images, _axes(spatial))
+    _checks.rank("upsample", "images", images, spatial_axes(spatial))
     before = images.shape[-1 - spatial : -1]
     shape = tuple(r * n for r, n in zip(factors, before, strict=True))
     return _resized("upsample", images, shape, method, align_corners, antialias=False)
@@ -345,11 +346,6 @@ def _resized(
         average = _average(n, m, method) if antialias else None
         x = _along(x, axis, average or _interpolation(n, m, method, align_corners))
     return x.astype(images.dtype)
-
-
-def _axes(spatial: int) -> str:
-    named = {1: "time", 2: "height width", 3: "frames height width"}
-    return f"{named.get(spatial) or ' '.join(f'n{i + 1}' for i in range(spatial))} channels"
 
 
 def _sizes(function: str, argument: str, sizes: Any) -> None:

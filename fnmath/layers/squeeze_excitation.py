@@ -19,6 +19,7 @@ from fnmath import _checks
 from fnmath.activations import relu, sigmoid
 from fnmath.initializers import zeros
 from fnmath.layers._arguments import Initializer, unpacked
+from fnmath.layers._axes import spatial_axes
 from fnmath.layers.dense import DenseParams, dense, dense_init
 
 
@@ -130,7 +131,7 @@ def squeeze_excitation(
     reduce, expand = unpacked(name, params, SqueezeExcitationParams)
     _checks.floating(name, x=x)
     _checks.size(name, spatial=spatial)
-    _checks.rank(name, "x", x, f"{'n ' * spatial}channels")
+    _checks.rank(name, "x", x, spatial_axes(spatial))
     _checks.function(name, "activation", activation)
     _checks.function(name, "gate", gate)
     x = jnp.asarray(x)

@@ -4,6 +4,7 @@ Every network is a pair: ``thing_init(key, sizes…)`` draws the parameters, ``t
 applies them. Parameters are tuples or NamedTuples with the parameters of each layer: plain Python,
 which ``jax.grad`` and optax take as they are.
 
+    lenet                  two convolutions with pooling, three dense layers
     lstm_language_model    tokens through LSTMs over each other
     mixer                  perceptrons across patches of an image, and across their features
     mlp                    dense layers with an activation between each two
@@ -17,6 +18,7 @@ from fnmath.networks.language_model import (
     lstm_language_model,
     lstm_language_model_init,
 )
+from fnmath.networks.lenet import LenetParams, lenet, lenet_init
 from fnmath.networks.mixer import MixerBlockParams, MixerParams, mixer, mixer_init
 from fnmath.networks.mlp import mlp, mlp_init
 from fnmath.networks.transformer import (
@@ -40,6 +42,7 @@ from fnmath.networks.vit import VitParams, vit, vit_init
 
 __all__ = [
     "LSTMLanguageModelParams",
+    "LenetParams",
     "MixerBlockParams",
     "MixerParams",
     "TransformerBlockParams",
@@ -47,6 +50,8 @@ __all__ = [
     "TransformerEncoderParams",
     "TransformerParams",
     "VitParams",
+    "lenet",
+    "lenet_init",
     "lstm_language_model",
     "lstm_language_model_init",
     "mixer",

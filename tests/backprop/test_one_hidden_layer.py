@@ -42,6 +42,10 @@ MISTAKES = [
         "did you mean x.astype(jnp.float32)?",
     ),
     Mistake(
+        backprop.dense_backward, (LAYER._replace(bias=None), x, jnp.ones((5, 2))), {}, TypeError,
+        "dense_backward: bias is a NoneType; wanted an array",
+    ),
+    Mistake(
         backprop.activation_backward, (z, z.T), {"activation": relu}, ValueError,
         "activation_backward: preactivation (5, 4) and cotangent (4, 5) must have one shape; "
         "did you mean cotangent.T?",
@@ -71,6 +75,11 @@ MISTAKES = [
     Mistake(
         backprop.one_hidden_layer_forward, ((LAYER,), x, labels), {}, ValueError,
         "one_hidden_layer_forward: params has 1 layers; wanted 2, the hidden and the output",
+    ),
+    Mistake(
+        backprop.one_hidden_layer_forward, ((LAYER, DenseParams(jnp.ones((2, 4)))), x, labels), {},
+        TypeError,
+        "one_hidden_layer_forward: params[1] has no bias; wanted DenseParams(kernel, bias)",
     ),
     Mistake(
         backprop.one_hidden_layer_forward, (NETWORK, x[:0], labels[:0]), {}, ValueError,

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fnmath.initializers import he_normal, zeros
 from fnmath.layers import DenseParams, dense, dense_init
 from tests.helpers import Mistake, assert_gradient, assert_transforms
+from tests.layers.against_torch import BATCHES, DRAWN, SIZES, assert_equals_torch, normal
 
 KEY = jax.random.key(0)
 PARAMS = DenseParams(jnp.ones((3, 2)), jnp.zeros(2))
@@ -73,6 +76,18 @@ MISTAKES = [
         "dense_init: bias_init is a NoneType; wanted a function",
     ),
     Mistake(
+        dense_init, (KEY, 3, 2), {"bias_init": None, "use_bias": False}, TypeError,
+        "dense_init: bias_init is a NoneType; wanted a function",
+    ),
+    Mistake(
+        dense_init, (KEY, 3, 2), {"use_bias": None}, TypeError,
+        "dense_init: use_bias is None (NoneType); wanted True or False",
+    ),
+    Mistake(
+        dense, (DenseParams(None), x), {}, TypeError,
+        "dense: kernel is a NoneType; wanted an array",
+    ),
+    Mistake(
         dense_init, (KEY, 3, 2), {"dtype": "abc"}, TypeError,
         "dense_init: dtype is 'abc'; wanted a floating dtype; did you mean jnp.float32?",
     ),
@@ -93,13 +108,18 @@ class TestDense:
         expected = np.einsum("bi,ij->bj", x, params.kernel) + np.asarray(params.bias)
         np.testing.assert_allclose(dense(params, x), expected, rtol=1e-14)
 
-    @pytest.mark.usefixtures("x64")
-    def test_equals_torch_linear(self):
+    @pytest.mark.slow
+    @DRAWN
+    @given(BATCHES, SIZES, SIZES, st.booleans())
+    def test_equals_torch_linear(self, batch, inputs, outputs, with_bias):
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-        params, x = random_layer()
-        weight, bias = (torch.tensor(np.asarray(a)) for a in (params.kernel.T, params.bias))
-        theirs = torch.nn.functional.linear(torch.tensor(np.asarray(x)), weight, bias)
-        np.testing.assert_allclose(dense(params, x), theirs.numpy(), rtol=1e-13)
+        arrays = [normal(1, inputs, outputs), normal(2, *batch, inputs)]
+        arrays += [normal(3, outputs)] * with_bias
+        assert_equals_torch(
+            lambda kernel, x, bias=None: dense(DenseParams(kernel, bias), x),
+            lambda kernel, x, bias=None: torch.nn.functional.linear(x, kernel.T, bias),
+            arrays,
+        )
 
     @pytest.mark.usefixtures("x64")
     def test_law_affine(self):
@@ -130,6 +150,14 @@ class TestDense:
         np.testing.assert_allclose(dense(params, cube)[1], dense(params, 2 * x), rtol=1e-6)
         np.testing.assert_allclose(dense(params, x[0]), dense(params, x)[0], rtol=1e-6)
 
+    def test_no_bias_is_a_bias_of_zeros(self):
+        params, x = random_layer(dtype=jnp.float32)
+        without = params._replace(bias=None)
+        expected = dense(params._replace(bias=jnp.zeros(3)), x)
+        np.testing.assert_array_equal(dense(without, x), expected)
+        assert jax.grad(lambda p: dense(p, x).sum())(without).bias is None
+        assert_transforms(dense, without, x)
+
     def test_edges(self):
         assert dense(PARAMS, jnp.ones((0, 3))).shape == (0, 2)
         half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), PARAMS)
@@ -150,6 +178,11 @@ class TestDenseInit:
         first, again, other = (dense_init(jax.random.key(seed), 3, 2) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first.kernel, again.kernel)
         assert (first.kernel != other.kernel).all()
+
+    def test_without_bias_the_kernel_is_the_same(self):
+        params = dense_init(KEY, 3, 2, use_bias=False)
+        np.testing.assert_array_equal(params.kernel, dense_init(KEY, 3, 2).kernel)
+        assert params.bias is None
 
     def test_options(self):
         params = dense_init(KEY, 3, 2, kernel_init=he_normal(), dtype=jnp.bfloat16)

@@ -79,7 +79,7 @@ def pad(
     )
     sizes = image_axes(name, x, len(margins))
     _checks.option(name, "mode", mode, MODES)
-    _checks.scalar(name, "value", value, above=-jnp.inf, closed="[")
+    _checks.scalar(name, "value", value, closed="[]")
     if mode != "CONSTANT" and any(not n and any(m) for n, m in zip(sizes, margins, strict=True)):
         _checks.fail(name, f"x has shape {jnp.shape(x)}; wanted entries that {mode} can copy")
     plain = isinstance(value, int | float) and value == 0

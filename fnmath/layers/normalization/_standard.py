@@ -73,11 +73,10 @@ def _origin(over: Over, x: Array, where: Where) -> Array:
 
 
 def _scale(over: Over, x: Array, epsilon: Array) -> Array:
-    """A power of two as large as the largest |x| or √ε: no rounding, and squares stay in range."""
-    m = jnp.maximum(_largest(over, jnp.abs(x), 0), jnp.sqrt(epsilon))
-    least = jnp.finfo(x.dtype).minexp
-    exponent = jnp.clip(jnp.frexp(m)[1] - 1, least, -least)
-    return jnp.where((m > 0) & (m < jnp.inf), jnp.ldexp(jnp.ones_like(m), exponent), 1)
+    """The power of two next to the largest |x| or √ε: no rounding, and squares stay in range."""
+    m, finfo = jnp.maximum(_largest(over, jnp.abs(x), 0), jnp.sqrt(epsilon)), jnp.finfo(x.dtype)
+    power = jax.lax.reduce_precision(m, exponent_bits=finfo.nexp, mantissa_bits=0)
+    return jnp.clip(power, 2.0**finfo.minexp, 2.0**-finfo.minexp)  # so is its inverse
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -104,15 +103,17 @@ def standardized(
 
 @standardized.defjvp
 def _standardized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
-    """ż = (ẋ − ⟨ẋ⟩ − z σ̇)/σ,  σ̇ = ⟨z ẋ⟩ + ε̇/2σ,  μ̇ = ⟨ẋ⟩,  v̇ = 2 σ ⟨z ẋ⟩.
+    """In units of σ, where t = ẋ/σ and s = σ̇/σ = ⟨z t⟩ + ε̇/2σ²:  ż = t − ⟨t⟩ − s z.
 
-    For a given ε, ẋ ↦ ż is a symmetric map: reverse mode is the same formula.
+    And μ̇ = σ ⟨t⟩, v̇ = 2σ² ⟨z t⟩. For a given ε the map from t to ż is symmetric: reverse mode is
+    the same formula, with the division by σ at its end.
     """
     (x, epsilon, where), (x_dot, epsilon_dot, _) = primals, tangents
     found = standardized(over, x, epsilon, where)
     z, σ, μ, _ = found
-    μ_dot = mean(over, x_dot, where) if over.centred else jnp.zeros_like(μ)
-    along = mean(over, z * x_dot, where)
-    σ_dot = along + epsilon_dot / (2 * σ)
-    z_dot = _kept((x_dot - μ_dot - z * σ_dot) * (1 / σ), where)
-    return found, Standardized(z_dot, σ_dot, μ_dot, 2 * σ * along)
+    t = x_dot * (1 / σ)
+    middle = mean(over, t, where) if over.centred else jnp.zeros_like(μ)
+    along = mean(over, z * t, where)
+    s = along + epsilon_dot / (2 * σ) / σ
+    z_dot = _kept(t - middle - z * s, where)
+    return found, Standardized(z_dot, σ * s, σ * middle, 2 * σ * (σ * along))

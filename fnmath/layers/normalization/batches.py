@@ -157,7 +157,8 @@ def batch_norm_train(
         stats: The running statistics m and s² of each channel.
         x: The inputs, channels last.
         momentum: The weight p in [0, 1] of the OLD statistics, as in Flax. PyTorch's ``momentum``
-            is 1 − p; its default 0.1 is this one. (Flax's default is 0.99.)
+            is 1 − p; its default 0.1 is this one. (Flax's default is 0.99.) The statistics are
+            nan where it is an array outside of [0, 1].
         epsilon: What is added to the variance, ε ≥ 0; the default of PyTorch and Flax. With ε = 0,
             a channel that is all alike gives 0/0 = nan.
         unbiased: Whether s² follows v n/(n − 1), as in PyTorch, or v itself, as in Flax. The output
@@ -217,6 +218,8 @@ def _moved(
     if unbiased:
         v = v * (n / jnp.maximum(n - 1, 1))
     news = zip(stats, (found.mean, v), (1, 1 + unbiased), strict=True)
+    if isinstance(momentum, jax.Array):
+        momentum = jnp.where((momentum >= 0) & (momentum <= 1), momentum, jnp.nan)
     rest = 1 - momentum  # of a Python number, before it is rounded: 1 − 0.9 is 0.1
 
     def moved(old: Array, new: Array, least: int) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
+from fnmath.layers._axes import spatial_axes
 from fnmath.layers.normalization._arguments import (
     NormParams,
     affine,
@@ -213,8 +214,6 @@ def _images(
     """The arguments, checked: x and ε in the dtype to compute in."""
     params, wide, ε = checked(function, params, x, epsilon)
     _checks.size(function, minimum=minimum, spatial=spatial)
-    axes = {0: "", 1: "time ", 2: "height width ", 3: "frames height width "}
-    sizes = axes.get(spatial) or "".join(f"n{i + 1} " for i in range(spatial))
-    _checks.rank(function, "x", wide, f"{sizes}channels")
+    _checks.rank(function, "x", wide, spatial_axes(spatial))
     fits(function, params, wide, 1)
     return params, wide, ε

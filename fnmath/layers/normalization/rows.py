@@ -195,6 +195,8 @@ def _rows(
 ) -> Array:
     """The last axes of each example, normalised together."""
     params, wide, ε = checked(function, params, x, epsilon)
+    for name, p in given(params).items():
+        _checks.rank(function, name, p, "features")
     if axes is None:
         axes = max((jnp.ndim(p) for p in given(params).values()), default=1)
     _checks.size(function, axes=axes)

@@ -1,0 +1,65 @@
+"""Agreement with PyTorch: outputs and all gradients on the same arrays, in both precisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def arrays(seed: int, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Normal draws in float64, each of which is a float32 too: both precisions see the same."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=s).astype(np.float32).astype(np.float64) for s in shapes]
+
+
+def draws(seed: int, *shapes: tuple[int, ...]) -> list[jax.Array]:
+    """The same as JAX arrays, in the widest precision that is switched on."""
+    return [jnp.asarray(a, float) for a in arrays(seed, *shapes)]
+
+
+def assert_close(actual: Any, expected: Any, rtol: float, what: str = "") -> None:
+    """The two agree to ``rtol`` of the largest expected entry, or of 1 where that is smaller."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    largest = max(1.0, float(np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * largest, err_msg=what)
+
+
+def assert_agrees(
+    torch: Any,
+    ours: Callable[..., jax.Array],
+    theirs: Callable[..., Any],
+    *args: np.ndarray,
+    rtol: float = 1e-10,
+    rtol32: float = 1e-5,
+) -> None:
+    """``ours`` and ``theirs`` give the same output, and the same cotangent for each argument.
+
+    Both are compared with PyTorch in float64, of which ours in float64 may differ by ``rtol`` and
+    ours in float32 by ``rtol32``. One program computes all: compiling is what takes the time.
+    """
+    tensors = [torch.tensor(a, requires_grad=True) for a in args]
+    expected = theirs(*tensors)
+    cotangent = np.cos(np.arange(expected.numel())).reshape(tuple(expected.shape))
+    gradients = torch.autograd.grad(expected, tensors, torch.tensor(cotangent), allow_unused=True)
+    expected = expected.detach().numpy()
+
+    @jax.jit
+    def both(args, cotangent):
+        def run(dtype):
+            y, vjp = jax.vjp(ours, *(a.astype(dtype) for a in args))
+            return y, vjp(cotangent.astype(dtype))
+
+        return run(jnp.float64), run(jnp.float32)
+
+    with jax.enable_x64(True):
+        found = both(tuple(map(jnp.asarray, args)), jnp.asarray(cotangent))
+    for (y, ours_), tolerance, dtype in zip(found, (rtol, rtol32), ("f8", "f4"), strict=True):
+        assert y.dtype == dtype
+        assert_close(y, expected, tolerance, f"output, {dtype}")
+        for i, (g, theirs_) in enumerate(zip(ours_, gradients, strict=True)):
+            wanted = np.zeros(args[i].shape) if theirs_ is None else theirs_.numpy()
+            assert_close(g, wanted, tolerance, f"gradient {i}, {dtype}")
