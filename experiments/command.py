@@ -157,13 +157,18 @@ class ProgressBar:
     def __exit__(self, *exception: object) -> None:
         self.bar.stop()
 
-    def __call__(self, progress: Progress) -> None:
-        """Take note of one chunk of steps, as ``fit_with_progress`` reports it."""
-        epoch, done, total = progress.epoch + 1, progress.step, progress.steps
+    def status(self, progress: Progress) -> str:
+        """What is said of a chunk of steps."""
         loss, accuracy = progress.train["loss"], progress.train["accuracy"]
-        status = f"epoch {epoch:>2}/{progress.epochs}  loss {loss:.4f}  accuracy {accuracy:.3f}"
+        epoch = f"epoch {progress.epoch + 1:>2}/{progress.epochs}"
+        status = f"{epoch}  loss {loss:.4f}  accuracy {accuracy:.3f}"
         if progress.validation:
             status += f"  validation {progress.validation['accuracy']:.4f}"
+        return status
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of one chunk of steps, as ``fit_with_progress`` reports it."""
+        done, total, status = progress.step, progress.steps, self.status(progress)
         self.bar.update(self.task, completed=done, total=total, status=status)
         tenths = 10 * done // total
         if not self.console.is_terminal and tenths > self.tenths:

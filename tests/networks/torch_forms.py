@@ -1,0 +1,117 @@
+"""Parts of networks in PyTorch's functions, over trees of tensors, to compare with.
+
+A network here is ``theirs(params, *inputs)``: the parameters are the tree of ours, its arrays as
+tensors, so that the gradients come back in the same tree.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+
+def random_params(init, *, seed=0):
+    """Random numbers in the form of what ``init(key)`` draws, scales around 1: nothing compiles."""
+    shapes, rng = jax.eval_shape(init, jax.random.key(0)), np.random.default_rng(seed)
+
+    def drawn(path, leaf):
+        centre = 1.0 if getattr(path[-1], "name", "") == "scale" else 0.0
+        return jnp.asarray(centre + 0.4 * rng.standard_normal(leaf.shape), leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
+
+
+def assert_equals_torch(ours, theirs, params, *, rtol=1e-9):
+    """Output and all gradients, for one cotangent, are those of the network in PyTorch."""
+    torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
+
+    def both(params):
+        y, backward = jax.vjp(ours, params)
+        return y, backward(jnp.sin(1 + jnp.arange(y.size)).reshape(y.shape).astype(y.dtype))
+
+    y, (gradients,) = jax.jit(both)(params)
+    tensors = jax.tree.map(lambda a: torch.tensor(np.asarray(a), requires_grad=True), params)
+    expected = theirs(tensors)
+    expected.backward(torch.sin(1 + torch.arange(y.size)).reshape(y.shape).to(expected.dtype))
+    assert_near(y, expected.detach(), rtol)
+    assert len(jax.tree.leaves(gradients)) == len(jax.tree.leaves(tensors))
+    for ours_, leaf in zip(jax.tree.leaves(gradients), jax.tree.leaves(tensors), strict=True):
+        assert_near(ours_, leaf.grad, rtol)
+
+
+def assert_near(actual, expected, rtol):
+    """Equal to ``rtol`` of the largest entry, which is not 0."""
+    expected = expected.numpy()
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * np.abs(expected).max())
+
+
+def linear(params, x):
+    from torch.nn.functional import linear
+
+    kernel, bias = params
+    return linear(x, kernel.T, bias)
+
+
+def norm(params, x, epsilon):
+    from torch.nn.functional import layer_norm
+
+    scale, bias = params
+    return layer_norm(x, scale.shape, scale, bias, eps=epsilon)
+
+
+def perceptron(params, x, approximate):
+    from torch.nn.functional import gelu
+
+    first, last = params
+    return linear(last, gelu(linear(first, x), approximate=approximate))
+
+
+def attention(params, x, c, heads, **options):
+    from torch.nn.functional import scaled_dot_product_attention
+
+    def in_heads(layer, x):
+        return linear(layer, x).unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+    q, k, v = in_heads(params.query, x), in_heads(params.key, c), in_heads(params.value, c)
+    o = scaled_dot_product_attention(q, k, v, **options)
+    return linear(params.out, o.transpose(-3, -2).flatten(-2))
+
+
+def block(params, x, heads, *, context=None, epsilon=1e-5, approximate="tanh", mask=None, **own):
+    """The block; ``mask`` is of the entries of the context, or of x where there is none."""
+    seen = {} if mask is None else {"attn_mask": mask[..., None, None, :]}
+    h = norm(params.ln_1, x, epsilon)
+    x = x + attention(
+        params.self_attention, h, h, heads, **({} if context is not None else seen), **own
+    )
+    if context is not None:
+        h = norm(params.ln_cross, x, epsilon)
+        x = x + attention(params.cross_attention, h, context, heads, **seen)
+    return x + perceptron(params.mlp, norm(params.ln_2, x, epsilon), approximate)
+
+
+def each(layers):
+    """The parameters of one block after another."""
+    depth = len(jax.tree.leaves(layers)[0])
+    return [jax.tree.map(lambda a, i=i: a[i], layers) for i in range(depth)]
+
+
+def encoder(params, x, heads, *, epsilon=1e-5, **options):
+    if params.pos_embedding is not None:
+        x = x + params.pos_embedding.embedding[: x.shape[-2]]
+    for layer in each(params.layers):
+        x = block(layer, x, heads, epsilon=epsilon, **options)
+    return norm(params.ln, x, epsilon)
+
+
+def decoder(params, ids, heads, **options):
+    x = params.token_embedding.embedding[ids]
+    if params.pos_embedding is not None:
+        x = x + params.pos_embedding.embedding[: ids.shape[-1]]
+    for layer in each(params.layers):
+        x = block(layer, x, heads, is_causal=True, **options)
+    x = norm(params.ln, x, 1e-5)
+    if params.head is None:
+        return x @ params.token_embedding.embedding.T
+    return linear(params.head, x)
