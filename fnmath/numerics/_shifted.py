@@ -49,7 +49,9 @@ def odds(x: jax.Array, m: jax.Array) -> jax.Array:
 def rest(x: jax.Array, m: jax.Array, axis: tuple[int, ...]) -> jax.Array:
     """Σ exp(xᵢ − m) over all but one of the leaders xᵢ = m; −1 where there is no leader."""
     others = jnp.sum(jnp.where(x == m, 0, odds(x, m)), axis, keepdims=True)
-    return others + (jnp.sum(x == m, axis, dtype=x.dtype, keepdims=True) - 1)
+    # Not the sum of x == m itself: XLA makes numbers of booleans by way of integers.
+    leaders = jnp.sum(jnp.where(x == m, jnp.ones_like(x), 0), axis, keepdims=True)
+    return others + (leaders - 1)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
