@@ -27,6 +27,12 @@ def annotations_unproved():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def torch():
+    """PyTorch, for a test that compares with it; the test is skipped where it is not installed."""
+    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
+
+
 def pytest_configure(config):
     """Compile each program once for all runs of the tests: what JAX compiled is kept on disk.
 

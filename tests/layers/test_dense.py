@@ -94,8 +94,7 @@ class TestDense:
         np.testing.assert_allclose(dense(params, x), expected, rtol=1e-14)
 
     @pytest.mark.usefixtures("x64")
-    def test_equals_torch_linear(self):
-        torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
+    def test_equals_torch_linear(self, torch):
         params, x = random_layer()
         weight, bias = (torch.tensor(np.asarray(a)) for a in (params.kernel.T, params.bias))
         theirs = torch.nn.functional.linear(torch.tensor(np.asarray(x)), weight, bias)

@@ -503,8 +503,7 @@ class TestOptionsOfIntegerLabels:
     w = jnp.array([0.5, 2.0, 1.0, 0.0, 3.0])
 
     @pytest.mark.usefixtures("x64")
-    def test_agree_with_torch(self):
-        torch = pytest.importorskip("torch")
+    def test_agree_with_torch(self, torch):
         z, w = jnp.float64(self.z), jnp.float64(self.w)
         tensors = [torch.tensor(np.array(a)) for a in (z, self.y, w)]
         for smoothing in [0.0, 0.1, 1.0]:

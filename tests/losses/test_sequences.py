@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import torch
-import torch.nn.functional
 from jax.test_util import check_grads
 
 from fnmath.losses import ctc_loss, ctc_loss_with_forward_probs
@@ -151,7 +149,7 @@ class TestCtcLoss:
         z = jnp.asarray(np.float64(Z[:2]))
         check_grads(lambda z: f(z, Y[:2]).sum(), (z,), order=2, atol=1e-5, rtol=1e-5)
 
-    def test_agrees_with_torch_and_optax(self):
+    def test_agrees_with_torch_and_optax(self, torch):
         """Of many frames, some of them absent, and of unequal numbers of labels."""
         z = 4 * jax.random.normal(KEY, (3, 40, 6))
         y = jax.random.randint(KEY, (3, 9), 1, 6)
