@@ -62,18 +62,18 @@ MISTAKES = [
 ]
 
 
-def exact(f, *args):
+def exact(f, *args, digits=60):
     """The formula in 60 digits at each of the points, and its derivative by each argument."""
-    with mpmath.workdps(60):
+
+    def slope(p, i):
+        others = [abs(a) for a in p if a]
+        h = 1e-25 * (abs(p[i]) or min(*others, 1 / max(others)))
+        return float(mpmath.diff(lambda a: f(*p[:i], a, *p[i + 1 :]), p[i], h=h))
+
+    with mpmath.workdps(digits):
         points = [[mpmath.mpf(float(a)) for a in point] for point in zip(*args, strict=True)]
         value = [float(f(*point)) for point in points]
-        slopes = [
-            [
-                float(mpmath.diff(lambda a, p=p, i=i: f(*p[:i], a, *p[i + 1 :]), p[i], h=1e-25))
-                for p in points
-            ]
-            for i in range(len(args))
-        ]
+        slopes = [[slope(p, i) for p in points] for i in range(len(args))]
     return value, slopes
 
 
