@@ -69,9 +69,10 @@ def assert_transforms(f: Callable[..., Any], *args: Any, rtol: float = 1e-6) -> 
     once = jax.jit(chex.assert_max_traces(f, n=1))
     chex.assert_trees_all_close(once(*args), expected, rtol=rtol, atol=rtol)
     once(*args)
-    stacked = jax.tree.map(lambda a: jnp.stack([a, a]), args)
+    stacked = jax.tree.map(lambda a: np.stack([a, a]), args)
+    both = jax.tree.map(np.asarray, jax.jit(jax.vmap(f))(*stacked))
     for row in range(2):
-        result = jax.tree.map(lambda a, row=row: a[row], jax.vmap(f)(*stacked))
+        result = jax.tree.map(lambda a, row=row: a[row], both)
         chex.assert_trees_all_close(result, expected, rtol=rtol, atol=rtol)
 
 

@@ -141,7 +141,7 @@ def _quotient_exp(x: jax.Array, alpha: jax.Array, w: jax.Array) -> jax.Array:
 
 
 # exp(q) (1 − q) − 1 = −Σ (n − 1)/n! qⁿ from n = 2 on, the highest power first, without the q².
-_LEVEL_SERIES = tuple(-(n - 1) / math.factorial(n) for n in reversed(range(2, 20)))
+_LEVEL_SERIES = tuple(-(n - 1) / math.factorial(n) for n in reversed(range(2, 22)))
 
 
 def _level_quotient(x: jax.Array, alpha: jax.Array) -> jax.Array:
@@ -151,20 +151,20 @@ def _level_quotient(x: jax.Array, alpha: jax.Array) -> jax.Array:
 
 def _celu_by_alpha_and_x(x: jax.Array, alpha: jax.Array) -> jax.Array:
     q = _level_quotient(x, alpha)
-    return -(q / alpha) * jnp.exp(q)
+    return _quotient_exp(x, alpha, -(q / alpha))
 
 
 def _celu_by_alpha_twice(x: jax.Array, alpha: jax.Array) -> jax.Array:
     q = _level_quotient(x, alpha)
-    return (jnp.square(q) / alpha) * jnp.exp(q)
+    return _quotient_exp(x, alpha, jnp.square(q) / alpha)
 
 
 @with_derivatives(_celu_by_alpha_and_x, _celu_by_alpha_twice)
 def _celu_by_alpha(x: jax.Array, alpha: jax.Array) -> jax.Array:
     q = _level_quotient(x, alpha)
-    near = jnp.maximum(q, -0.5)
+    near = jnp.maximum(q, -1.25)
     series = jnp.square(near) * polynomial(_LEVEL_SERIES, near)
-    return jnp.where(q > -0.5, series, jnp.expm1(q) - q * jnp.exp(q))
+    return jnp.where(q > -1.25, series, _quotient_exp(x, alpha, 1 - q) - 1)
 
 
 @with_derivatives(lambda x, a: _quotient_exp(x, a, jnp.ones_like(x)), _celu_by_alpha)
@@ -186,7 +186,9 @@ def celu(x: Float[Array, "..."], alpha: float | Float[Array, "..."] = 1.0) -> Fl
         f″(x) = 0 where x > 0, else exp(x/α) / α
         ∂f/∂α = exp(x/α) (1 − x/α) − 1 where x ≤ 0, else 0
 
-    The exponent is carried to more than working precision.
+    The exponent is carried to more than working precision. The level is what the dtype of x holds
+    of it, here and under ``jit``: 0.7 is 1.2·10⁻⁸ less in float32, which far out, at x = −67 α, is
+    as much as 10 units in the last place of exp(x/α).
 
     Args:
         x: The argument.

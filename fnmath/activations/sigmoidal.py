@@ -236,9 +236,19 @@ def soft_sign(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return computed_wide(_soft_sign, x)
 
 
+def _most(x: jax.Array) -> float:
+    """A number whose square is finite, and dwarfs b."""
+    return 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4)
+
+
+def _cut_off(x: jax.Array) -> jax.Array:
+    """The share c/|x| ≤ 1 that is left of |x| by the cut."""
+    return _most(x) / jnp.maximum(jnp.abs(x), _most(x))
+
+
 def _hypotenuse(x: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """c, s = c² + b and √s, for |x| cut off at a c whose square is finite and dwarfs b."""
-    c = jnp.minimum(jnp.abs(x), 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4))
+    c = jnp.minimum(jnp.abs(x), _most(x))
     s = c * c + b
     return c, s, jnp.sqrt(s)
 
@@ -257,12 +267,14 @@ def _over(y: jax.Array | float, x: jax.Array) -> jax.Array:
 
 def _squareplus_curvature(x: jax.Array, b: jax.Array) -> jax.Array:
     _, s, root = _hypotenuse(x, b)
-    return _over(b / 2, s) * _over(1, root)
+    q = _cut_off(x)
+    return _over(b / 2, s) * q * q * _over(q, root)
 
 
 def _squareplus_slope_by_b(x: jax.Array, b: jax.Array) -> jax.Array:
     c, s, root = _hypotenuse(x, b)
-    return -_over(jnp.sign(x) * c / 4, s) * _over(1, root)
+    q = _cut_off(x)
+    return -_over(jnp.sign(x) * c / 4, s) * q * _over(q, root)
 
 
 @with_derivatives(_squareplus_curvature, _squareplus_slope_by_b)
@@ -275,9 +287,16 @@ def _squareplus_slope(x: jax.Array, b: jax.Array) -> jax.Array:
 
 
 @with_derivatives(_squareplus_slope, lambda x, b: _over(0.25, _half_sum(x, b)[1]))
-def _squareplus(x: jax.Array, b: jax.Array) -> jax.Array:
+def _narrow_squareplus(x: jax.Array, b: jax.Array) -> jax.Array:
     h, _ = _half_sum(x, b)
     return jnp.where(x >= 0, h, _over(b / 4, h))
+
+
+def _squareplus(x: jax.Array, b: jax.Array) -> jax.Array:
+    """In units in which squares of numbers beside √b are finite: f(k x, k² b) = k f(x, b)."""
+    finfo = jnp.finfo(x.dtype)
+    k = jnp.where(b > 2.0 ** (finfo.maxexp - finfo.nmant - 16), finfo.eps, 1).astype(x.dtype)
+    return _narrow_squareplus(k * x, k * (k * b)) / k
 
 
 def squareplus(x: Float[Array, "..."], b: float | Float[Array, "..."] = 4.0) -> Float[Array, "..."]:

@@ -98,36 +98,41 @@ def _step(x: jax.Array) -> jax.Array:
     return jnp.where(x < 0.5, (below + 0.5) * jnp.log1p(1 / below) - 1, series)
 
 
-def _slope_step(x: jax.Array) -> jax.Array:
-    """The derivative of that, log(1 + 1/x) − (x + ½)/(x (x + 1)) < 0."""
+def _scaled_slope_step(x: jax.Array) -> jax.Array:
+    """x² times the derivative of that, log(1 + 1/x) − (x + ½)/(x (x + 1)) < 0."""
     series, s = _step_series(x, lambda k: 2 * k / (2 * k + 1))
     below = jnp.where(x < 0.5, x, 1)
-    direct = jnp.log1p(1 / below) - (below + 0.5) / (below * (below + 1))
-    return jnp.where(x < 0.5, direct, -2 * s * series)
+    direct = below * (below * jnp.log1p(1 / below) - (below + 0.5) / (below + 1))
+    return jnp.where(x < 0.5, direct, -2 * s * (x * x * series))
 
 
 def scaled_stirling_slope(x: jax.Array) -> jax.Array:
     """x² δ′(x) = x² (ψ(x) − log x + 1/(2x)), which is −1/12 at ∞."""
     powers = tuple(-(2 * k + 1) * c for k, c in enumerate(_STIRLING))
-    square = jnp.square(jnp.where(x < 1e9, x, 1))  # of use below 10 alone
 
-    def series(x: jax.Array) -> jax.Array:
-        return _in_even_powers(powers, 1 / x)
+    def share(y: jax.Array) -> jax.Array:
+        return jnp.where(y == x, 1, jnp.square(x / y))
 
     return _descended(
         x,
-        lambda y: jnp.where(y == x, 1, square / (y * y)) * series(y),
-        lambda y: square * _slope_step(y),
+        lambda y: share(y) * _in_even_powers(powers, 1 / y),
+        lambda y: share(y) * _scaled_slope_step(y),
     )
 
 
-@with_derivatives(lambda x: scaled_stirling_slope(x) / (x * x))
+def stirling_slope(x: jax.Array) -> jax.Array:
+    """δ′(x), in two factors 1/x: XLA makes one quotient of two, by an x² that may underflow."""
+    over_x = 1 / x
+    return (scaled_stirling_slope(x) * over_x) * over_x
+
+
+@with_derivatives(stirling_slope)
 def stirling_error(x: jax.Array) -> jax.Array:
     """δ(x) for x ≥ 0: ∞ at 0, 0 at ∞."""
     return _descended(x, lambda x: _in_odd_powers(_STIRLING, 1 / x), _step)
 
 
-@with_derivatives(lambda k: 0.5 / k + scaled_stirling_slope(k) / (k * k))
+@with_derivatives(lambda k: 0.5 / k + stirling_slope(k))
 def log_factorial_rest(k: jax.Array) -> jax.Array:
     """What log k! has beyond k log k − k: it is 0 at 0 and grows as ½ log k."""
     some = jnp.where(k == 0, 1, k)

@@ -61,8 +61,10 @@ def _of_others(
 def _odds_and_others(z: Float[Array, "*batch classes"]) -> tuple[Array, Array, Array]:
     """Odds of each class against the leader, of all others together, and the total of the two."""
     m = largest(z, LAST)
-    ahead, behind = odds(z, m), jnp.maximum(rest(z, m, LAST), 0)
-    return ahead, jnp.where(z == m, behind, 1 + (behind - ahead)), 1 + behind
+    ahead, behind = odds(z, m), rest(z, m, LAST)
+    none, behind = behind < 0, jnp.maximum(behind, 0)  # no class can occur: all odds are 0
+    others = jnp.where(z == m, behind, 1 + (behind - ahead))
+    return ahead, jnp.where(none, 0, others), 1 + behind
 
 
 def _on_last_axis(x: Array, axes: tuple[int, ...]) -> Array:

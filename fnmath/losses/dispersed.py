@@ -15,6 +15,8 @@ Neither is computed as it stands: ``fnmath.losses._stirling`` says why, and how.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -28,12 +30,14 @@ from fnmath.losses._stirling import (
     log_factorial_rest,
     scaled_stirling_slope,
     stirling_error,
+    stirling_slope,
     student_constant,
 )
 from fnmath.losses.likelihoods import _check, _check_parameter, _loss
 from fnmath.numerics import with_derivatives
 
 EULER = 0.5772156649015329  # −ψ(1)
+LARGE = 1e30  # from there on Γ(1/α) is α to the last place, in double precision too
 FAR = 1e9  # from there on 1 + w² is w² to the last place, in double precision too
 
 
@@ -42,36 +46,76 @@ def _positive(x: jax.Array) -> jax.Array:
     return x * jnp.where(x > 0, 1, jnp.nan)
 
 
-def _log1p_square_slope(w: jax.Array) -> jax.Array:
-    far = jnp.abs(w) > FAR
-    near = jnp.where(far, 0, w)
-    return jnp.where(far, 2 / jnp.where(far, w, 1), 2 * near / (1 + near * near))
+def _ratio(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
+    """W = r/(σ √ν), 0 at ν = ∞; divided first by what does not take it out of range."""
+    root = jnp.sqrt(jnp.where(nu == jnp.inf, 1, nu))
+    z, finfo = r / sigma, jnp.finfo(r.dtype)
+    inside = (jnp.abs(z) >= finfo.tiny) & (jnp.abs(z) <= finfo.max)
+    w = jnp.where(inside, jnp.where(inside, z, 1) / root, jnp.where(inside, 0, r) / root / sigma)
+    return jnp.where(nu == jnp.inf, 0, w)
 
 
-@with_derivatives(_log1p_square_slope)
-def _log1p_square(w: jax.Array) -> jax.Array:
-    """log(1 + w²), whose square overflows where the logarithm is 88."""
-    far = jnp.abs(w) > FAR
-    near = jnp.where(far, 0, w)
-    return jnp.where(far, 2 * jnp.log(jnp.abs(w)), jnp.log1p(near * near))
+def _sides(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Where |w| > 1; w where it is not, and 1/w where it is, which no square takes out of range."""
+    beyond = jnp.abs(_ratio(r, nu, sigma)) > 1
+    some_r, some_nu = jnp.where(beyond, r, 1), jnp.where(beyond, nu, 1)
+    over_w = jnp.where(beyond, sigma / some_r * jnp.sqrt(some_nu), 0)
+    return beyond, _ratio(*_within(beyond, r, nu, sigma)), over_w
+
+
+def _within(beyond: jax.Array, r: jax.Array, nu: jax.Array, sigma: jax.Array) -> tuple:
+    """The arguments where |w| ≤ 1, and beyond it some that have w = 0."""
+    return jnp.where(beyond, 0, r), jnp.where(beyond, 1, nu), jnp.where(beyond, 1, sigma)
+
+
+def _share(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
+    """w²/(1 + w²)."""
+    beyond, w, over_w = _sides(r, nu, sigma)
+    return jnp.where(beyond, 1 / (1 + over_w * over_w), w * w / (1 + w * w))
+
+
+def _log1p_square_by_residual(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
+    beyond, w, over_w = _sides(r, nu, sigma)
+    _, nu, sigma = _within(beyond, r, nu, sigma)
+    outside = 2 / jnp.where(beyond, r, 1) / (1 + over_w * over_w)
+    return jnp.where(beyond, outside, 2 * (w / jnp.sqrt(nu)) / (1 + w * w) / sigma)
+
+
+@with_derivatives(
+    _log1p_square_by_residual,
+    lambda r, nu, sigma: -_share(r, nu, sigma) / nu,
+    lambda r, nu, sigma: -2 * _share(r, nu, sigma) / sigma,
+)
+def _log1p_square(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
+    """log(1 + w²), also where w² or w itself overflows, of which the logarithm is some 88."""
+    w = jnp.abs(_ratio(r, nu, sigma))
+    near = jnp.where(w > FAR, 0, w)
+    apart = jnp.log(jnp.abs(r)) - jnp.log(sigma) - 0.5 * jnp.log(nu)
+    return jnp.where(
+        w > FAR, 2 * jnp.where(w == jnp.inf, apart, jnp.log(w)), jnp.log1p(near * near)
+    )
+
+
+@with_derivatives(
+    lambda r, nu, sigma: _share(r, nu, sigma) * _log1p_square_by_residual(r, nu, sigma),
+    lambda r, nu, sigma: -jnp.square(_share(r, nu, sigma)) / nu,
+    lambda r, nu, sigma: -2 * jnp.square(_share(r, nu, sigma)) / sigma,
+)
+def _deviance(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
+    """log(1 + w²) − w²/(1 + w²)."""
+    return lag(-_share(r, nu, sigma), -_log1p_square(r, nu, sigma))
 
 
 def _student_by_residual(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
-    z = r / sigma
-    w = z / jnp.sqrt(nu)
-    far = jnp.abs(w) > FAR
-    near = jnp.where(far, 0, w)
-    damped = jnp.where(far, nu / jnp.where(far, z, 1), z / (1 + near * near))
-    return (1 + 1 / nu) * damped / sigma
+    beyond, w, over_w = _sides(r, nu, sigma)
+    outside = (nu + 1) / jnp.where(beyond, r, 1) / (1 + over_w * over_w)
+    r, nu, sigma = _within(beyond, r, nu, sigma)
+    return jnp.where(beyond, outside, (r / sigma + w / jnp.sqrt(nu)) / (1 + w * w) / sigma)
 
 
 def _student_by_df(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
-    w = r / sigma / jnp.sqrt(nu)
-    far = jnp.abs(w) > FAR
-    square = jnp.square(jnp.where(far, 0, w))
-    share = jnp.where(far, 1, square / (1 + square))
-    deviance = lag(-share, -_log1p_square(w))
-    return 0.5 * (deviance - share / nu) + 0.5 * _student_constant_slope(0.5 * nu)
+    of_residual = _deviance(r, nu, sigma) - _share(r, nu, sigma) / nu
+    return 0.5 * of_residual + 0.5 * _student_constant_slope(0.5 * nu)
 
 
 def _student_constant_slope(a: jax.Array) -> jax.Array:
@@ -79,19 +123,17 @@ def _student_constant_slope(a: jax.Array) -> jax.Array:
 
 
 def _student_by_scale(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
-    z = r / sigma
-    w = z / jnp.sqrt(nu)
-    far = jnp.abs(w) > FAR
-    near = jnp.where(far, 0, w)
-    return jnp.where(far, -nu, (1 - z) * (1 + z) / (1 + near * near)) / sigma
+    beyond, w, over_w = _sides(r, nu, sigma)
+    over_z = sigma / jnp.where(beyond, r, 1)
+    outside = jnp.where(beyond, nu, 1) * (over_z - 1) * (over_z + 1) / (1 + over_w * over_w)
+    r, _, near = _within(beyond, r, nu, sigma)
+    return jnp.where(beyond, outside, (1 - r / near) * (1 + r / near) / (1 + w * w)) / sigma
 
 
 @with_derivatives(_student_by_residual, _student_by_df, _student_by_scale)
 def _student(r: jax.Array, nu: jax.Array, sigma: jax.Array) -> jax.Array:
-    z = r / sigma
-    tail = 0.5 * (nu + 1) * _log1p_square(z / jnp.sqrt(nu))
-    heavy = tail + student_constant(0.5 * nu)
-    normal = HALF_LOG_2_PI + 0.5 * z * z
+    heavy = 0.5 * (nu + 1) * _log1p_square(r, nu, sigma) + student_constant(0.5 * nu)
+    normal = HALF_LOG_2_PI + 0.5 * jnp.square(r / sigma)
     return jnp.where(nu == jnp.inf, normal, heavy) + jnp.log(sigma)
 
 
@@ -151,95 +193,153 @@ def _known(t: jax.Array, alpha: jax.Array) -> jax.Array:
     return t * jnp.where((t >= 0) & (alpha >= 0), 1, jnp.nan)
 
 
-def _agreement(mu: jax.Array, t: jax.Array, gap: jax.Array, n: jax.Array) -> tuple:
-    """The number v = (t − μ)/(n + μ), given μ − t, and log(1 + v)."""
-    none, all_ = n == jnp.inf, mu == jnp.inf
-    v = jnp.where(none, 0, jnp.where(all_, -1, -gap / (n + mu)))
-    return v, jnp.where(none, 0, jnp.log((n + t) / (n + jnp.where(none, 1, mu))))
+def _shape(alpha: jax.Array) -> jax.Array:
+    """N = 1/α, ∞ at α = 0; for the largest α, where it would be flushed to 0, the least number."""
+    return jnp.maximum(1 / alpha, jnp.finfo(alpha.dtype).tiny)
 
 
-def _agreement_of_count(mu: jax.Array, t: jax.Array, gap: jax.Array, alpha: jax.Array) -> tuple:
-    """The number v = (μ − t)/(t (1 + α μ)), given μ − t, and log(1 + v), for a count t > 0."""
-    v = gap / (t * (1 + alpha * mu))
-    far = jnp.log(mu / t) + (jnp.log1p(alpha * t) - jnp.log1p(alpha * mu))
+def _spread_over(y: jax.Array, mu: jax.Array, alpha: jax.Array) -> jax.Array:
+    """The quotient y/(1 + α μ), n (y/(n + μ)) where α μ overflows, and n for y = μ = ∞."""
+    all_ = mu == jnp.inf
+    n, spread = _shape(alpha), 1 + alpha * jnp.where(all_ & (alpha == 0), 1, mu)
+    wide = spread == jnp.inf
+    share = jnp.where(all_, 1, y / jnp.where(all_, 1, n + mu))
+    return jnp.where(wide, n * jnp.where(wide, share, 0), y / jnp.where(wide, 1, spread))
+
+
+def _log_spread(y: jax.Array, alpha: jax.Array) -> jax.Array:
+    """The logarithm of 1 + α y, whose product may overflow."""
+    wide = alpha * y == jnp.inf
+    apart = jnp.log(jnp.where(wide, alpha, 1)) + jnp.log(jnp.where(wide, y, 1))
+    return jnp.where(wide, apart, jnp.log1p(jnp.where(wide, 0, alpha * y)))
+
+
+class _Mean(NamedTuple):
+    """A mean μ, log μ and 1/μ, right where μ overflows too, and the excess μ − t over the count."""
+
+    mu: jax.Array
+    log_mu: jax.Array
+    over_mu: jax.Array
+    gap: jax.Array
+
+
+def _agreement(mean: _Mean, t: jax.Array, n: jax.Array) -> tuple:
+    """The number v = (t − μ)/(n + μ), and log(1 + v)."""
+    none, all_ = n == jnp.inf, mean.mu == jnp.inf
+    some = jnp.where(none | all_, 1, n + mean.mu)
+    v = jnp.where(none, 0, jnp.where(all_, -1, -mean.gap / some))
+    ratio, log_some = (n + t) / some, jnp.where(all_, mean.log_mu, jnp.log(some))
+    apart = all_ | (ratio < jnp.finfo(ratio.dtype).tiny)
+    log1p_v = jnp.where(apart, jnp.log(n + t) - log_some, jnp.log(jnp.where(apart, 1, ratio)))
+    return v, jnp.where(none, 0, log1p_v)
+
+
+def _agreement_of_count(mean: _Mean, t: jax.Array, alpha: jax.Array) -> tuple:
+    """The number v = (μ − t)/(t (1 + α μ)), and log(1 + v), for a count t > 0."""
+    v = _spread_over(mean.gap, mean.mu, alpha) / t
+    narrow, n = alpha * mean.mu < 1, _shape(alpha)
+    some_n = jnp.where(narrow, 1, n)
+    far = jnp.where(
+        narrow,
+        jnp.log(mean.mu / t) + (_log_spread(t, alpha) - jnp.log1p(alpha * mean.mu)),
+        jnp.log1p(some_n / t) - jnp.log1p(some_n * mean.over_mu),
+    )
     near = jnp.abs(v) < 0.5
     return v, jnp.where(near, jnp.log1p(jnp.where(near, v, 0)), far)
 
 
-def _negative_binomial(mu: jax.Array, gap: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
+def _negative_binomial(mean: _Mean, t: jax.Array, alpha: jax.Array) -> jax.Array:
     """The loss as Stirling errors and deviances, all of the size of the loss at most."""
-    n, some = 1 / alpha, jnp.where(t == 0, 1, t)
-    of_shape = jnp.where(n == jnp.inf, 0, n * lag(*_agreement(mu, t, gap, n)))
-    of_count = some * lag(*_agreement_of_count(mu, some, gap, alpha))
-    of_count = jnp.where(t == 0, mu / (1 + alpha * mu), of_count)
-    ways = log_factorial_rest(t) + 0.5 * jnp.log1p(alpha * t)
-    loss = ways + (stirling_error(n) - stirling_error(n + t)) + (of_shape + of_count)
-    return jnp.where(mu == jnp.inf, mu, loss)
+    n, some = _shape(alpha), jnp.where(t == 0, 1, t)
+    of_shape = jnp.where(n == jnp.inf, 0, n * lag(*_agreement(mean, t, n)))
+    of_count = some * lag(*_agreement_of_count(mean, some, alpha))
+    of_count = jnp.where(t == 0, _spread_over(mean.mu, mean.mu, alpha), of_count)
+    ways = log_factorial_rest(t) + 0.5 * _log_spread(t, alpha)
+    large = alpha > LARGE
+    start = jnp.where(large, 0.5 * jnp.log(alpha) - HALF_LOG_2_PI, stirling_error(n))
+    errors = jnp.where(t == 0, 0, start - stirling_error(n + t))
+    none = (jnp.log(alpha) + mean.log_mu) / alpha  # of a count of 0, where 1/α may be flushed to 0
+    return jnp.where(large & (t == 0), none, ways + errors + (of_shape + of_count))
 
 
-def _by_log_mean(mu: jax.Array, gap: jax.Array, alpha: jax.Array) -> jax.Array:
-    """(μ − t)/(1 + α μ), 1/α at μ = ∞."""
-    n, spread = 1 / alpha, 1 + alpha * mu
-    return jnp.where(spread == jnp.inf, n, gap / jnp.where(spread == jnp.inf, 1, spread))
-
-
-def _by_dispersion(mu: jax.Array, gap: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
-    n, t = 1 / jnp.where(alpha == 0, 1, alpha), _known(t, alpha)
+def _by_dispersion(mean: _Mean, t: jax.Array, alpha: jax.Array) -> jax.Array:
+    n, t = _shape(jnp.where(alpha == 0, 1, alpha)), _known(t, alpha)
     share = 1 / (1 + alpha * t)
     shape = scaled_stirling_slope(n) - scaled_stirling_slope(n + t) * share * share
-    ratio = lag_ratio(*_agreement(mu, t, gap, n))
-    deviance = jnp.square(gap / (1 + alpha * mu)) * jnp.where(alpha == 0, 0.5, ratio)
-    return (0.5 * t * share - deviance) - jnp.where(alpha == 0, 0, shape)
+    ratio = lag_ratio(*_agreement(mean, t, n))
+    deviance = jnp.square(_spread_over(mean.gap, mean.mu, alpha))
+    deviance = deviance * jnp.where(alpha == 0, 0.5, ratio)
+    spread = 0.5 * _spread_over(t, t, alpha)
+    return (spread - deviance) - jnp.where(alpha == 0, 0, shape)
 
 
-def _by_count(mu: jax.Array, gap: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
-    n, t = 1 / jnp.where(alpha == 0, 1, alpha), _known(t, alpha)
-    some = jnp.where(t == 0, 1, t)
-    _, log1p_v = _agreement_of_count(mu, some, gap, alpha)
-    of_count = 0.5 / some + scaled_stirling_slope(some) / (some * some) - log1p_v
-    none = -EULER - jnp.log(mu) + jnp.log1p(alpha * mu)
+def _by_count(mean: _Mean, t: jax.Array, alpha: jax.Array) -> jax.Array:
+    n, t = _shape(jnp.where(alpha == 0, 1, alpha)), _known(t, alpha)
+    some, narrow = jnp.where(t == 0, 1, t), alpha * mean.mu < 1
+    _, log1p_v = _agreement_of_count(mean, some, alpha)
+    of_count = 0.5 / some + stirling_slope(some) - log1p_v
+    wide = jnp.log(jnp.where(narrow, 1, alpha)) + jnp.log1p(jnp.where(narrow, 0, n) * mean.over_mu)
+    none = jnp.where(narrow, jnp.log1p(alpha * mean.mu) - mean.log_mu, wide) - EULER
     x = n + t
-    shape = 0.5 / x - scaled_stirling_slope(x) / (x * x)
+    shape = jnp.where((t == 0) & (alpha > LARGE), alpha, 0.5 / x - stirling_slope(x))
     return jnp.where(t == 0, none, of_count) + jnp.where(alpha == 0, 0, shape)
 
 
-def _exp_and_gap(x: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _of_exponential(x: jax.Array, t: jax.Array) -> _Mean:
     E, tail = exp_pair(x)
-    return E, (E - t) + tail
+    return _Mean(E, x, jnp.exp(-x), (E - t) + tail)
 
 
-@with_derivatives(
-    lambda x, t, alpha: jnp.exp(x) * (1 + alpha * t) / jnp.square(1 + alpha * jnp.exp(x)),
-    lambda x, t, alpha: -1 / (1 + alpha * jnp.exp(x)),
-    lambda x, t, alpha: -(jnp.exp(x) - t) * jnp.exp(x) / jnp.square(1 + alpha * jnp.exp(x)),
-)
+def _of_number(x: jax.Array, t: jax.Array) -> _Mean:
+    return _Mean(x, jnp.log(x), 1 / x, x - t)
+
+
+def _bend(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
+    """(n + t)/(n + μ) · μ/(1 + α μ)."""
+    n, mu = _shape(alpha), jnp.exp(x)
+    share = jnp.where(n == jnp.inf, 1, (n + t) / jnp.where(n == jnp.inf, 1, n + mu))
+    return share * _spread_over(mu, mu, alpha)
+
+
+def _bend_by_dispersion(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
+    mu = jnp.exp(x)
+    return -_spread_over(mu - t, mu, alpha) * _spread_over(mu, mu, alpha)
+
+
+@with_derivatives(_bend, lambda x, t, alpha: -1 / (1 + alpha * jnp.exp(x)), _bend_by_dispersion)
 def _of_log_by_prediction(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
-    return _by_log_mean(*_exp_and_gap(x, _known(t, alpha)), alpha)
+    mean = _of_exponential(x, _known(t, alpha))
+    return _spread_over(mean.gap, mean.mu, alpha)
+
+
+def _plainly(x: jax.Array, t: jax.Array) -> _Mean:
+    """The same mean, all of it differentiable."""
+    return _Mean(jnp.exp(x), x, jnp.exp(-x), jnp.exp(x) - t)
 
 
 @with_derivatives(
     _of_log_by_prediction,
-    lambda x, t, alpha: _by_count(jnp.exp(x), jnp.exp(x) - t, t, alpha),
-    lambda x, t, alpha: _by_dispersion(jnp.exp(x), jnp.exp(x) - t, t, alpha),
+    lambda x, t, alpha: _by_count(_plainly(x, t), t, alpha),
+    lambda x, t, alpha: _by_dispersion(_plainly(x, t), t, alpha),
 )
 def _of_log(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
     t = _known(t, alpha)
-    return _negative_binomial(*_exp_and_gap(x, t), t, alpha)
+    return _negative_binomial(_of_exponential(x, t), t, alpha)
 
 
 def _of_mean_by_prediction(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
     share = jnp.where(t == 0, 1, (x - t) / jnp.where(t == 0, 1, x))
-    return jnp.where(x >= 0, share / (1 + alpha * x), jnp.nan)
+    return jnp.where(x >= 0, _spread_over(share, x, alpha), jnp.nan)
 
 
 @with_derivatives(
     _of_mean_by_prediction,
-    lambda x, t, alpha: _by_count(x, x - t, t, alpha),
-    lambda x, t, alpha: _by_dispersion(x, x - t, t, alpha),
+    lambda x, t, alpha: _by_count(_of_number(x, t), t, alpha),
+    lambda x, t, alpha: _by_dispersion(_of_number(x, t), t, alpha),
 )
 def _of_mean(x: jax.Array, t: jax.Array, alpha: jax.Array) -> jax.Array:
     t = jnp.where(x >= 0, _known(t, alpha), jnp.nan)
-    return _negative_binomial(x, x - t, t, alpha)
+    return _negative_binomial(_of_number(x, t), t, alpha)
 
 
 def negative_binomial_nll_loss(

@@ -17,7 +17,7 @@ from fnmath.calculus import derivative
 from tests.activations.table import TABLE
 from tests.helpers import assert_transforms, assert_within_ulp
 
-NAMES = pytest.mark.parametrize("name", TABLE)
+NAMES = pytest.mark.parametrize("name", TABLE, scope="module")  # all of one name, then the next
 
 # The tails, the neighbourhood of 0, and what lies between.
 POINTS = np.concatenate(
@@ -46,16 +46,29 @@ def orders(f):
     return (f, slope, derivative(f), curvature, derivative(slope), derivative(derivative(f)))
 
 
-def in_all_orders(f, points):
-    return np.array(jax.jit(lambda x: [g(x) for g in orders(f)])(points))
+@functools.cache
+def drawn():
+    """A thousand arrays; FNMATH_DRAWS=10000 draws ten thousand."""
+    count, arrays = int(os.environ.get("FNMATH_DRAWS", "1000")), []
+    numbers = hypothesis.strategies.floats(width=32, allow_nan=False, allow_infinity=False)
+
+    @hypothesis.settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @hypothesis.given(hypothesis.extra.numpy.arrays(np.float32, 16, elements=numbers))
+    def keep(x):
+        arrays.append(x)
+
+    keep()
+    assert len(arrays) >= count
+    return np.concatenate(arrays)
 
 
 @functools.cache
 def everywhere(name):
-    """In float32 at POINTS, over the SWEEP and at the EDGES."""
-    points = jnp.concatenate([POINTS, SWEEP, EDGES])
-    results = in_all_orders(TABLE[name].f, points)
-    return np.split(results, [len(POINTS), len(POINTS) + len(SWEEP)], axis=1)
+    """In float32 at POINTS, over the SWEEP, at the EDGES and at what is drawn: one program."""
+    parts = [POINTS, SWEEP, EDGES, drawn()]
+    in_all_orders = jax.jit(lambda x: [g(x) for g in orders(TABLE[name].f)])
+    results = np.array(in_all_orders(np.concatenate(parts)))
+    return np.split(results, np.cumsum([len(part) for part in parts])[:-1], axis=1)
 
 
 @functools.cache
@@ -77,7 +90,7 @@ def exact(name):
 class TestEach:
     def test_reference(self, name):
         """Also at the roots of f′ and f″, to the float32 nearest to them."""
-        ours, _, _ = everywhere(name)
+        ours, *_ = everywhere(name)
         for result, order in zip(ours, (0, 1, 1, 2, 2, 2), strict=True):
             expected = exact(name)[order]
             known = ~np.isnan(expected)
@@ -85,10 +98,8 @@ class TestEach:
 
     @pytest.mark.usefixtures("x64")
     def test_double_precision_and_gradient_lines(self, name):
-        points = jnp.asarray(POINTS, jnp.float64)
-        ours = in_all_orders(TABLE[name].f, points)
-        with np.errstate(all="ignore"):
-            lines = [np.asarray(jax.jit(line)(points)) for line in TABLE[name].lines]
+        points, functions = POINTS.astype(np.float64), orders(TABLE[name].f) + TABLE[name].lines
+        *ours, slope, curvature = np.array(jax.jit(lambda x: [g(x) for g in functions])(points))
         for result, order in zip(ours, (0, 1, 1, 2, 2, 2), strict=True):
             expected = exact(name)[order]
             known = ~np.isnan(expected)
@@ -96,16 +107,19 @@ class TestEach:
             assert_within_ulp(result[told], expected[told], TABLE[name].ulps[order] + 2)
             assert (np.abs(result[known & ~told]) < 1e-60).all()
             if order:
-                line = lines[order - 1]
+                line = (slope, curvature)[order - 1]
                 plain = known & np.isfinite(line) & (np.abs(points) < 30)
                 assert plain.sum() > 100
                 np.testing.assert_allclose(result[plain], line[plain], rtol=1e-9, atol=1e-13)
 
     def test_no_nan_but_from_nan(self, name):
-        _, sweep, edges = everywhere(name)
+        _, sweep, edges, _ = everywhere(name)
         assert not np.isnan(sweep).any()
         assert not np.isnan(edges[:, 2:4]).any()
         assert np.isnan(edges[0, -1])
+
+    def test_arrays_drawn_at_random_give_no_nan(self, name):
+        assert not np.isnan(everywhere(name)[3]).any()
 
     def test_limits(self, name):
         edges = everywhere(name)[2]
@@ -135,26 +149,6 @@ class TestEach:
         f = TABLE[name].f
         for shape in ((), (0, 3), (2, 2)):
             assert jax.eval_shape(f, jnp.zeros(shape)).shape == shape
-
-
-@pytest.mark.slow
-@NAMES
-def test_arrays_drawn_at_random_give_no_nan(name):
-    """A thousand arrays; FNMATH_DRAWS=10000 draws ten thousand."""
-    three = jax.jit(lambda x: [g(x) for g in orders(TABLE[name].f)])
-    numbers = hypothesis.strategies.floats(width=32, allow_nan=False, allow_infinity=False)
-
-    @hypothesis.settings(
-        max_examples=int(os.environ.get("FNMATH_DRAWS", "1000")),
-        deadline=None,
-        derandomize=True,
-        database=None,
-    )
-    @hypothesis.given(hypothesis.extra.numpy.arrays(np.float32, 16, elements=numbers))
-    def no_nan(x):
-        assert not np.isnan(np.array(three(x))).any()
-
-    no_nan()
 
 
 def test_names():

@@ -176,6 +176,25 @@ class TestOptions:
         assert_within_ulp(slope, 100 * np.exp(-300.0) * np.exp(-410.0), 8)
 
 
+class TestWidth:
+    def test_a_wide_bend(self):
+        """Of any b > 0: at b = 10³⁶ its root is as large as the numbers whose squares overflow."""
+        b = np.float32([1e-30, 1e-3, 4, 1e20, 1e26, 1e30, 1e36, 3e38])[:, None]
+        x = np.sqrt(b) * np.float32([-1e4, -100, -3, -1, -0.1, 0, 1e-5, 0.1, 1, 3, 100, 1e10])
+        x, b = (a[np.isfinite(x)] for a in np.broadcast_arrays(x, b))
+        wide, width = np.float64(x), np.float64(b)
+        r = np.sqrt(np.square(wide) + width)
+        value = np.where(x < 0, width / 2 / (r + np.abs(wide)), (wide + r) / 2)
+        assert_within_ulp(jax.jit(squareplus)(x, b), value, 4)
+        for mode in (jax.grad, jax.jacfwd):
+            by_x, by_b = jax.jit(jax.vmap(mode(squareplus, (0, 1))))(x, b)
+            assert_within_ulp(by_x, value / r, 4)
+            assert_within_ulp(by_b, 0.25 / r, 4)
+            bend, twist = jax.jit(jax.vmap(mode(jax.grad(squareplus), (0, 1))))(x, b)
+            assert_within_ulp(bend, width / 2 / r / r / r, 5)
+            assert_within_ulp(twist, -wide / 4 / r / r / r, 5)
+
+
 class TestLaws:
     numbers = jnp.linspace(-20.0, 20.0, 201)
 
@@ -231,5 +250,20 @@ class TestLevelOfCelu:
         at = jnp.float32
         np.testing.assert_allclose(by_level(at(-1e-4), at(1.0)), -4.9996667e-9, rtol=3e-7)
         assert by_level(at(-1e38), at(0.1)) == -1
+        numbers = np.random.default_rng(0).uniform(-80, 0, 400).astype(np.float32)
+        levels = np.exp(np.linspace(-3, 3, 400, dtype=np.float32))
+        numbers = numbers * levels
+        q, a = np.float64(numbers) / np.float64(levels), np.float64(levels)
+        exact = {
+            (1,): np.exp(q) * (1 - q) - 1,
+            (1, 0): -q / a * np.exp(q),
+            (1, 1): q**2 / a * np.exp(q),
+        }
+        for mode in (jax.grad, jax.jacfwd):
+            for order, expected in exact.items():
+                f = activations.celu
+                for argument in order:
+                    f = mode(f, argument)
+                assert_within_ulp(jax.jit(jax.vmap(f))(numbers, levels), expected, 4)
         hessian = jax.hessian(activations.celu, (0, 1))(at(-1e20), at(1.0))
         np.testing.assert_array_equal(jax.tree.leaves(hessian), np.zeros(4))

@@ -3,6 +3,7 @@
 import doctest
 import functools
 import inspect
+import sys
 import traceback
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from fnmath.training import NonFiniteLossError
-from tests.house.public import modules, public_functions
+from tests.house.public import public_functions
 from tests.house.test_examples import FLAGS
 
 WRONG = {
@@ -79,20 +80,17 @@ def replace_part(given, i, put, wrong):
 
 
 @functools.cache
-def recorded_calls():
-    """For each public function the call that its docstring's example makes."""
+def recorded_calls(module):
+    """For each public function of the module the call that its docstring's example makes."""
     calls = {}
-    for module in modules():
-        own = {
-            f.__name__: recorder(f, calls)
-            for f in public_functions()
-            if f.__module__ == module.__name__
-        }
-        names = {**vars(module), **own, "jax": jax, "jnp": jnp}
-        for test in doctest.DocTestFinder(exclude_empty=True).find(module, globs=names):
-            doctest.DocTestRunner(optionflags=FLAGS).run(
-                test, out=lambda _: None, clear_globs=False
-            )
+    own = {
+        f.__name__: recorder(f, calls)
+        for f in public_functions()
+        if f.__module__ == module.__name__
+    }
+    names = {**vars(module), **own, "jax": jax, "jnp": jnp}
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, globs=names):
+        doctest.DocTestRunner(optionflags=FLAGS).run(test, out=lambda _: None, clear_globs=False)
     return calls
 
 
@@ -108,11 +106,32 @@ def problem_of(function, *args, **options):
     return ""
 
 
+def traced(function, *args, **options):
+    """The call with tracers for its arrays: what it raises while tracing, and nothing is run."""
+    leaves, tree = jax.tree.flatten((args, options), is_leaf=lambda a: a is None)
+    arrays = [i for i, a in enumerate(leaves) if isinstance(a, jax.Array)]
+
+    def call(*tracers):
+        for i, tracer in zip(arrays, tracers, strict=True):
+            leaves[i] = tracer
+        args, options = jax.tree.unflatten(tree, leaves)
+        function(*args, **options)
+
+    jax.eval_shape(call, *(leaves[i] for i in arrays))
+
+
 @pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
 def test_wrong_values_in_each_place(function):
-    if function not in recorded_calls():
+    """While tracing, and run where that is refused in other words, as by what reads values.
+
+    What passes while tracing has the same shapes and dtypes when it is run, and raises no more; but
+    for functions that ask whether they are traced, which are run in any case.
+    """
+    module = sys.modules[function.__module__]
+    calls, reads_values = recorded_calls(module), "Tracer" in inspect.getsource(module)
+    if function not in calls:
         pytest.skip("its example calls it through another function only")
-    args, options = recorded_calls()[function]
+    args, options = calls[function]
     right = inspect.signature(function).bind(*args, **options)
     right.apply_defaults()
     strange = []
@@ -123,7 +142,9 @@ def test_wrong_values_in_each_place(function):
         for place, put in ways_to_replace(given):
             for what, wrong in WRONG.items():
                 right.arguments[argument] = put(wrong)
-                if problem := problem_of(function, *right.args, **right.kwargs):
+                call = function, *right.args
+                problem = reads_values or problem_of(traced, *call, **right.kwargs)
+                if problem and (problem := problem_of(*call, **right.kwargs)):
                     strange.append(f"{argument}{place} = {what}: {problem}")
         right.arguments[argument] = given
     assert not strange, "\n" + "\n".join(strange)

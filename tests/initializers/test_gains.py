@@ -53,8 +53,7 @@ def second_moment(f, kinks=()):
 
 
 class TestTable:
-    def test_equals_torch(self):
-        torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
+    def test_equals_torch(self, torch):
         for name in ("linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu"):
             assert calculate_gain(name) == torch.nn.init.calculate_gain(name)
         for slope in (None, 0, 0.2, 1.5):

@@ -132,8 +132,7 @@ class TestDirac:
 
     @pytest.mark.parametrize("groups", [1, 2])
     @pytest.mark.parametrize("sizes", [(3, 2, 6), (5, 3, 4, 2), (3, 3, 1, 2, 8)])
-    def test_equals_torch_for_odd_windows(self, sizes, groups):
-        torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
+    def test_equals_torch_for_odd_windows(self, sizes, groups, torch):
         *window, inputs, outputs = sizes
         theirs = torch.nn.init.dirac_(torch.empty(outputs, inputs, *window), groups).numpy()
         kernel = np.moveaxis(theirs, (0, 1), (-1, -2))

@@ -149,8 +149,7 @@ class TestPatches:
         np.testing.assert_array_equal(flatten(channels_lead, axes=3), theirs)
 
     @pytest.mark.parametrize(("window", "stride"), WINDOWS)
-    def test_reference_torch(self, window, stride):
-        torch = pytest.importorskip("torch")
+    def test_reference_torch(self, window, stride, torch):
         x = normal(0, *SHAPE)
         torch_images = torch.tensor(np.asarray(channels_first(x)))
         theirs = torch.nn.functional.unfold(torch_images, window, stride=stride or window)
@@ -194,8 +193,7 @@ class TestPatches:
 
 class TestPatchesAdjoint:
     @pytest.mark.parametrize(("window", "stride"), WINDOWS)
-    def test_reference_torch(self, window, stride):
-        torch = pytest.importorskip("torch")
+    def test_reference_torch(self, window, stride, torch):
         rows = compiled_patches(normal(0, *SHAPE), window=window, stride=stride)
         p = jnp.asarray(np.random.default_rng(1).uniform(0.5, 2, rows.shape), jnp.float32)
         channels_lead = jnp.moveaxis(p, (-1, -3, -2), (1, 2, 3))

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import torch
-import torch.nn.functional
 
 from fnmath.losses import (
     multi_margin_loss,
@@ -206,7 +204,7 @@ class TestEveryLossOfALabel:
         z = jnp.round(Z * 64) / 64  # a shift that rounds nothing
         np.testing.assert_allclose(loss(z + 8, Y), loss(z, Y), rtol=1e-6, atol=1e-6)
 
-    def test_agrees_with_its_namesake(self, name):
+    def test_agrees_with_its_namesake(self, name, torch):
         if name in ("squared", "multi_margin_loss"):
             theirs = torch.nn.functional.multi_margin_loss(
                 torch.tensor(np.array(Z)),
@@ -266,7 +264,7 @@ def test_multi_margin_loss_with_another_margin():
 class TestMultilabelSoftMarginLoss:
     t = (Z > 0.3).astype(jnp.float32)
 
-    def test_reference(self):
+    def test_reference(self, torch):
         z, t = np.float64(Z), np.float64(self.t)
         value = np.logaddexp(0, np.where(t > 0, -z, z)).mean(-1)
         assert_within_ulp(jax.jit(multilabel_soft_margin_loss)(Z, self.t), value, 3)

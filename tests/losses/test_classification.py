@@ -466,6 +466,14 @@ class TestSoftmaxCrossEntropy:
         at_label = derivative(of_probabilities)(z, jnp.array([1.0, 0.0, 0.0]))
         np.testing.assert_allclose(at_label, [-1, 1 - s, s], rtol=1e-6)
 
+    @BOTH_MODES
+    def test_where_no_class_can_occur(self, derivative):
+        """All odds are 0: the loss is ∞ and no logit can mend it, of labels of either kind."""
+        z, y = jnp.full((2, 3), -jnp.inf), jnp.array([0, 2])
+        for loss, labels in ((of_labels, y), (of_probabilities, jnp.eye(3)[y])):
+            assert loss(z, labels).tolist() == [jnp.inf, jnp.inf]
+            assert derivative(summed(loss, labels))(z).tolist() == [[0, 0, 0]] * 2
+
     def test_masked_classes_do_not_matter(self):
         where = jnp.array([[True, False, True], [False, False, False]])
         s = float(jax.nn.sigmoid(1.0))
@@ -503,8 +511,7 @@ class TestOptionsOfIntegerLabels:
     w = jnp.array([0.5, 2.0, 1.0, 0.0, 3.0])
 
     @pytest.mark.usefixtures("x64")
-    def test_agree_with_torch(self):
-        torch = pytest.importorskip("torch")
+    def test_agree_with_torch(self, torch):
         z, w = jnp.float64(self.z), jnp.float64(self.w)
         tensors = [torch.tensor(np.array(a)) for a in (z, self.y, w)]
         for smoothing in [0.0, 0.1, 1.0]:

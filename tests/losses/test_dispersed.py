@@ -90,15 +90,43 @@ class TestStudentTNLLLoss:
     Y = np.float32([0, 1, -3, 0.1, 50, 1e15, 1e-3, 2, -1e25])
     DF = np.float32([1, 0.3, 4, 1e3, 2.5, 1, 30, 1e6, 3])
     SCALE = np.float32([1, 2, 0.5, 3, 1, 1, 10, 1.5, 2])
+    # y, ν, σ where y/σ leaves the range, or z² or ν does, and the loss does not.
+    FAR = np.float32(
+        [
+            (1e30, 1, 1e-30),
+            (-1e20, 3, 1e-25),
+            (9e29, 0.3, 1e-37),
+            (1e25, 1e30, 1e-3),
+            (1e22, 1e30, 1),
+            (1e8, 1e20, 1),
+            (1e19, 3e38, 1),
+            (1e-29, 1e-30, 1e10),
+            (1e-30, 1, 1e30),
+            (3e9, 1, 1),
+        ]
+    ).T
 
     def test_reference(self):
-        args = self.Y, np.zeros_like(self.Y), self.DF, self.SCALE
-        value, slopes = exact(exact_student, *args)
+        y, df, scale = np.concatenate([[self.Y, self.DF, self.SCALE], self.FAR], axis=1)
+        args, near = (y, np.zeros_like(y), df, scale), len(self.Y)
+        value, slopes = exact(exact_student, *args, digits=200)
         assert_within_ulp(jax.jit(student_t_nll_loss)(*args), value, 4)
         for ours, wanted in zip(
             gradients(student_t_nll_loss, *args, by=(0, 1, 2, 3)), slopes, strict=True
         ):
-            assert_within_ulp(ours, wanted, 16)
+            assert_within_ulp(ours[:near], wanted[:near], 16)
+            assert_within_ulp(ours[near:], wanted[near:], 4)
+
+    def test_second_derivatives_far_out(self):
+        """∂²ℓ/∂r² = −(ν + 1)/r², and where it leaves the range it is 0; ∂²ℓ/∂r∂ν = 1/r."""
+        y, df, scale = self.FAR[:, np.array([0, 1, 2, -1])]
+        for outer, inner in ((jax.jacfwd, jax.grad), (jax.jacrev, jax.grad)):
+            by_y = jax.jit(jax.vmap(outer(inner(student_t_nll_loss), (0, 2, 3))))
+            twice, by_df, by_scale = by_y(y, 0 * y, df, scale)
+            assert_within_ulp(twice, -(df + 1) / np.square(np.float64(y)), 4)
+            assert_within_ulp(by_df, 1 / np.float64(y), 4)
+            cross = -2 * df * (df + 1.0) * np.float64(scale) / np.float64(y) ** 3
+            assert_within_ulp(by_scale, cross, 4)
 
     @pytest.mark.usefixtures("x64")
     def test_agrees_with_scipy(self):
@@ -159,18 +187,38 @@ class TestNegativeBinomialNLLLoss:
     X = np.float32([0, 1, 5, 9.3, -3, 0.69, 20, 2, 13])
     T = np.float32([1, 3, 250, 10_000, 2, 1, 5, 0.5, 1e6])
     ALPHA = np.float32([0.5, 2, 1e-3, 0.1, 10, 1, 1e-5, 0.3, 1e-4])
+    # log μ, t, α where μ or α μ leaves the range, or 1/α², and the loss does not.
+    FAR = np.float32(
+        [
+            (46, 3, 1e20),
+            (80, 1e10, 1e20),
+            (46, 1e19, 1e20),
+            (46, 1e25, 1e20),
+            (5, 2, 1e37),
+            (30, 0, 1e30),
+            (-3, 0, 2e38),
+            (1, 4, 2e38),
+            (100, 3, 0.5),
+            (100, 0, 0.5),
+            (95, 1e5, 1e-3),
+            (200, 2, 1e10),
+        ]
+    ).T
 
     @pytest.mark.parametrize("log_input", [False, True])
     def test_reference(self, log_input):
-        x = self.X if log_input else np.exp(self.X).astype(np.float32)
+        x, t, alpha = np.concatenate([[self.X, self.T, self.ALPHA], self.FAR], axis=1)
+        x = x if log_input else np.exp(np.minimum(x, 87)).astype(np.float32)
         loss = functools.partial(negative_binomial_nll_loss, log_input=log_input)
+        near = len(self.X)
         truth = functools.partial(exact_negative_binomial, log_input=log_input)
-        value, slopes = exact(truth, x, self.T, self.ALPHA)
-        assert_within_ulp(jax.jit(loss)(x, self.T, self.ALPHA), value, 6)
-        ours = gradients(loss, x, self.T, self.ALPHA, by=(0, 1, 2))
+        value, slopes = exact(truth, x, t, alpha, digits=160)
+        assert_within_ulp(jax.jit(loss)(x, t, alpha), value, 6)
+        ours = gradients(loss, x, t, alpha, by=(0, 1, 2))
         assert_within_ulp(ours[0], slopes[0], 4)
         for slope, wanted in zip(ours[1:], slopes[1:], strict=True):
-            np.testing.assert_allclose(slope, wanted, 1e-5)
+            np.testing.assert_allclose(slope[:near], wanted[:near], 1e-5)
+            assert_within_ulp(slope[near:], wanted[near:], 4)
 
     @pytest.mark.usefixtures("x64")
     def test_agrees_with_scipy(self):

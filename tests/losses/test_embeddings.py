@@ -8,8 +8,6 @@ import mpmath
 import numpy as np
 import optax
 import pytest
-import torch
-import torch.nn.functional
 
 from fnmath.losses import (
     cosine_distance,
@@ -253,7 +251,7 @@ class TestCosines:
 
 
 class TestCosineEmbeddingLoss:
-    def test_agrees_with_torch(self):
+    def test_agrees_with_torch(self, torch):
         a, b = jax.random.normal(KEYS[3], (2, 12, 4))
         t = jnp.tile(jnp.array([1, -1]), 6)
         for margin in [0.0, 0.3]:

@@ -204,8 +204,7 @@ class TestNLLLoss:
         np.testing.assert_array_equal(ours, [-log_p[i, i % 4] for i in range(7)])
 
     @pytest.mark.parametrize("ignore", [None, 1, -100])
-    def test_agrees_with_torch(self, ignore):
-        torch = pytest.importorskip("torch")
+    def test_agrees_with_torch(self, ignore, torch):
         log_p, labels = jax.nn.log_softmax(Z), Y.at[::5].set(Y[0] if ignore is None else ignore)
         weights = jnp.array([0.5, 2.0, 0.0, 1.0])
         theirs_p, theirs_y, theirs_w = (torch.tensor(np.array(a)) for a in (log_p, labels, weights))

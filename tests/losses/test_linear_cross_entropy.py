@@ -356,9 +356,8 @@ class TestLinearSoftmaxCrossEntropy:
         theirs = softmax_cross_entropy_with_integer_labels(hidden @ kernel + bias, labels)
         np.testing.assert_allclose(ours, theirs, rtol=2e-6)
 
-    def test_agrees_with_torch(self):
+    def test_agrees_with_torch(self, torch):
         """Label smoothing and ignored labels as ``torch.nn.functional.cross_entropy`` has them."""
-        torch = pytest.importorskip("torch")
         hidden, kernel, bias, _, labels = make(9, 4, 6, jnp.float32)
         labels = labels.at[::4].set(-100)
         z = torch.tensor(np.asarray(hidden @ kernel + bias))

@@ -8,8 +8,6 @@ import numpy as np
 import optax
 import pytest
 import scipy.special
-import torch
-import torch.nn.functional
 
 from fnmath.losses import (
     hinge_embedding_loss,
@@ -189,7 +187,7 @@ class TestEveryLossOfAScoreAndASide:
             loss(Y, targets_of(loss, T).astype(int)), loss(Y, targets_of(loss, T))
         )
 
-    def test_agrees_with_its_namesake(self, loss):
+    def test_agrees_with_its_namesake(self, loss, torch):
         y, t = Y[jnp.abs(Y) < 80], T[jnp.abs(Y) < 80]  # PyTorch's exponential overflows at 90
         ours = loss(y, targets_of(loss, t))
         if loss in THEIRS:
@@ -252,7 +250,7 @@ class TestMarginRankingLoss:
     t = jnp.array([1.0, 1.0, -1.0, -1.0, -1.0])
 
     @pytest.mark.parametrize("margin", [0.0, 0.25, 1.0])
-    def test_reference(self, margin):
+    def test_reference(self, margin, torch):
         """The last pair differs by 1 within 10⁻⁴: what rounding took is a thousand ULP of that."""
         a, b, t = (np.float64(v) for v in (self.first, self.second, self.t))
         ours = margin_ranking_loss(self.first, self.second, self.t, margin=margin)
