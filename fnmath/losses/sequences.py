@@ -175,9 +175,7 @@ def _leaving(f: _Frames, p: Array, emitted: Array) -> Array:
     skips = f.inside & _skips(f.states)
 
     def of_successors(x: Array) -> Array:
-        one, two = (
-            jnp.expand_dims(m, range(m.ndim - 1, x.ndim - 1)) for m in (f.inside, skips)
-        )
+        one, two = (jnp.expand_dims(m, range(m.ndim - 1, x.ndim - 1)) for m in (f.inside, skips))
         return x + _after(jnp.where(one, x, 0), 1) + _after(jnp.where(two, x, 0), 2)
 
     unlikely = of_successors(jnp.where(jnp.any(is_top, -2), 0, emitted))

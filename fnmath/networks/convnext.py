@@ -325,7 +325,13 @@ def _block(
     """X + γ ⊙ W₂ gelu(W₁ N D x)."""
     h = layer_norm(params.norm, depthwise_conv(params.dwconv, x), epsilon=epsilon)
     h = dense(params.pwconv2, gelu(dense(params.pwconv1, h), approximate=False))
-    h = h if params.gamma is None else params.gamma * h
+    _checks.same_shape("convnext_block", x=x, **{"what the branch gave": h})
+    if params.gamma is not None:
+        _checks.floating("convnext_block", **{"params.gamma": params.gamma})
+        if jnp.shape(params.gamma) != h.shape[-1:]:
+            problem = f"params.gamma has shape {jnp.shape(params.gamma)}; wanted {h.shape[-1:]}"
+            _checks.fail("convnext_block", problem)
+        h = params.gamma * h
     return x + drop_path(key, h, rate=rate, example_axes=jnp.ndim(x) - 3)
 
 
@@ -358,7 +364,7 @@ def _noises(
 def _noise(name: str, key: Any, rate: Any) -> None:
     """Raise unless there is a key or None, and a rate of dropping."""
     if key is not None:
-        _checks.key(name, key)
+        _checks.key(name, key, "dropout_key")
     _checks.scalar(name, "drop_path_rate", rate)
     _checks.number(name, "drop_path_rate", rate, above=0, below=1, closed="[")
 
