@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +16,43 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from experiments.figures import BLUE, GREY, ORANGE, parts
+from fnmath.layers import (
+    dense,
+    dot_product_attention,
+    embedding,
+    layer_norm,
+    position_embedding,
+)
+from fnmath.networks import TransformerDecoderParams, transformer_block
 
 SPACE, NEWLINE = "·", "↵"  # what stands on an axis for characters that cannot be seen
+
+
+def attention_weights(
+    params: TransformerDecoderParams,
+    ids: jax.Array,
+    *,
+    heads: int,
+    rotate: Callable[..., jax.Array] | None,
+) -> jax.Array:
+    """The weights of every head of every block: (depth, heads, queries, keys).
+
+    They are what a head gives where the values are unit vectors, one for each character.
+    """
+    time, h = len(ids), embedding(params.token_embedding, ids)
+    if params.pos_embedding is not None:
+        h = position_embedding(params.pos_embedding, h)
+    units = jnp.broadcast_to(jnp.eye(time)[:, None], (time, heads, time))
+    weights = []
+    for i in range(len(params.layers.ln_1.scale)):  # type: ignore[arg-type]
+        block = jax.tree.map(lambda a, i=i: a[i], params.layers)
+        x = layer_norm(block.ln_1, h)
+        q, k = (dense(to, x).reshape(time, heads, -1) for to in block.self_attention[:2])
+        if rotate is not None:
+            q, k = (rotate(a, jnp.arange(time)) for a in (q, k))
+        weights.append(dot_product_attention(q, k, units, is_causal=True))
+        h = transformer_block(block, h, heads=heads, rotate=rotate, is_causal=True)
+    return jnp.stack(weights).swapaxes(1, 2)
 
 
 def plot_text(

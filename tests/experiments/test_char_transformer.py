@@ -16,7 +16,7 @@ from experiments.char_transformer import Config, main, run
 from tests.networks.torch_forms import random_params
 
 SIZES = {"depth": 2, "heads": 2, "features": 8, "context": 8, "batch_size": 4}
-SHORT = Config(**SIZES, steps=30, warmup=5, evaluations=3, sample=20)
+SHORT = Config(**SIZES, steps=30, warmup=5, learning_rate=0.03, evaluations=3, sample=20)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,8 @@ class TestRun:
     def test_attention_weights(self, results, sonnets):
         """Each row sums to 1, over its own character and those before."""
         ids = jnp.asarray(sonnets.validation[:6], jnp.int32)
-        weights = char_transformer.attention_weights(SHORT, results.params, ids)
+        options = char_transformer.options(SHORT)
+        weights = char_transformer.attention_weights(results.params, ids, **options)
         assert weights.shape == (2, 2, 6, 6)
         np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
         assert (jnp.triu(weights, 1) == 0).all()
@@ -109,20 +110,21 @@ class TestRun:
 class TestPeers:
     def test_pytorch_makes_the_same_steps(self, sonnets):
         pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-        config = dataclasses.replace(SHORT, peers=True, rounds=2)
-        comparison, differences = char_transformer.timed(config, sonnets, steps=3)
+        config = dataclasses.replace(SHORT, rounds=2)
+        comparison, differences = char_transformer.compare_peers(config, sonnets)
         assert len(comparison.samples) == 3
         assert max(differences.values()) < 1e-5
 
     def test_absent(self, sonnets, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "torch", None)
-        peers = char_transformer.make_peers(SHORT, sonnets, steps=2)
-        assert not any("PyTorch" in name for name in peers)
+        config = dataclasses.replace(SHORT, rounds=1)
+        comparison, _ = char_transformer.compare_peers(config, sonnets)
+        assert not any("PyTorch" in name for name in comparison.samples)
 
     @pytest.mark.usefixtures("x64")
     def test_the_network_in_pytorch_is_the_same(self, sonnets):
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-        from experiments.torch_transformer import torch_decoder
+        from experiments.char_transformer_peers import torch_decoder
         from fnmath.networks import transformer_decoder, transformer_decoder_init
 
         for tied in (True, False):
