@@ -98,7 +98,7 @@ class Config:
     """Of AdamW, for matrices only."""
     evaluations: int = 10
     """How often the validation loss is measured on the way, on 200 windows."""
-    sample: int = 480
+    sample: int = 600
     """Characters that the network writes at the end."""
     temperature: float = 0.8
     """Of that sample."""
@@ -359,27 +359,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with TextProgress(console) as progress:
             results = run(config, text=text, callback=progress)
         seconds = time.perf_counter() - started
-        written, weights, prompt = look(config, text, results)
+        seen = look(config, text, results)
         spread = losses_of_seeds(config, text, results.final["loss"])
         times = compare_peers(config, text) if config.peers else None
-        metrics = measured(results, seconds, written, spread, times)
+        metrics = measured(results, seconds, seen["sample"], spread, times)
         command.save_json(folder / "metrics.json", metrics)
         published = PUBLISHED.get(text.name, ())
-        shown = {"published": published[:1], "weights": weights, "prompt": prompt}
-        plot(results, folder / "figure.png", sample=written, name=text.name, **shown)
+        plot(results, folder / "figure.png", name=text.name, published=published[:1], **seen)
         print_findings(console, text, metrics, published, times)
         console.print(f"saved in {folder}: config.json, metrics.json, figure.png")
 
 
-def look(config: Config, text: Text, results: Results) -> tuple[str, jax.Array, str]:
-    """What the network writes, and where its heads look while it reads a line."""
-    half = config.context // 2
-    start = jnp.asarray(text.validation[:half], jnp.int32)
+def look(config: Config, text: Text, results: Results) -> dict[str, Any]:
+    """What the network writes after the start, and where its heads look while it reads a line."""
+    start = jnp.asarray(text.validation[: config.context // 2], jnp.int32)
+    line = jnp.asarray(text.validation[: min(config.context, 20)], jnp.int32)
     key = jax.random.fold_in(jax.random.key(config.seed), 1)
     ids = jax.jit(partial(sampled, config))(results.params, start, key)
-    line = jnp.asarray(text.validation[: min(config.context, 24)], jnp.int32)
     weights = jax.jit(partial(attention_weights, **options(config)))(results.params, line)
-    return text.decoded(np.asarray(ids)), weights, text.decoded(np.asarray(line))
+    texts = {"start": start, "sample": ids, "line": line}
+    return {name: text.decoded(np.asarray(ids)) for name, ids in texts.items()} | {
+        "weights": weights
+    }
 
 
 def measured(

@@ -61,7 +61,8 @@ def plot_text(
     *,
     published: Any,
     weights: Any,
-    prompt: str,
+    line: str,
+    start: str,
     sample: str,
     name: str,
 ) -> None:
@@ -88,8 +89,8 @@ def plot_text(
         draw_curve(curve.subplots(), results, published)
         draw_places(places.subplots(), results)
         heads, written = parts(lower, 1, 2, width_ratios=[1.7, 1])
-        draw_heads(heads, np.asarray(weights), prompt)
-        draw_sample(written, sample)
+        draw_heads(heads, np.asarray(weights), line)
+        draw_sample(written, start, sample)
         figure.savefig(path)
 
 
@@ -100,7 +101,8 @@ def draw_curve(ax: Axes, results: Any, published: Any) -> None:
     width = min(50, len(train))
     smooth = np.convolve(train, np.ones(width) / width, mode="valid")
     ax.plot(steps, train, color=BLUE, lw=0.5, alpha=0.25)
-    ax.plot(steps[width - 1 :], smooth, color=BLUE, lw=1.6, label=f"training, mean of {width}")
+    middles = steps[width - 1 :] - width / 2
+    ax.plot(middles, smooth, color=BLUE, lw=1.6, label=f"training, mean of {width} steps")
     judged = np.asarray(results.validation["loss"])
     at = len(train) * np.arange(1, len(judged) + 1) // len(judged)
     ax.plot(at, judged, "o-", ms=4, color=ORANGE, lw=1.2, label="validation, 200 windows")
@@ -109,7 +111,7 @@ def draw_curve(ax: Axes, results: Any, published: Any) -> None:
             label=f"validation, all of it: {final:.3f}")  # fmt: skip
     for value, _ in published:
         ax.axhline(value, color=GREY, lw=1, ls="--")
-        ax.text(0, value, f" nanoGPT's README: {value:.2f}", va="top", color=GREY)
+        ax.text(len(train), value, f"nanoGPT: {value:.2f}", va="bottom", ha="right", color=GREY)
     low = min(float(judged.min()), float(smooth.min()), *(value for value, _ in published))
     ax.set(title="loss, nats a character", xlabel="step", xlim=(0, len(train)))
     ax.set_ylim(low - 0.15, float(train[0]) * 1.02)
@@ -131,9 +133,9 @@ def draw_places(ax: Axes, results: Any) -> None:
     ax.set_xlim(0, 1.12 * max(means))
 
 
-def draw_heads(panel: SubFigure, weights: np.ndarray, prompt: str) -> None:
+def draw_heads(panel: SubFigure, weights: np.ndarray, line: str) -> None:
     """The weights of the heads of the first and of the last block, a row of pictures for each."""
-    signs = [SPACE if c == " " else NEWLINE if c == "\n" else c for c in prompt]
+    signs = [SPACE if c == " " else NEWLINE if c == "\n" else c for c in line]
     blocks = sorted({0, len(weights) - 1})
     count = min(weights.shape[1], 4)
     axes = panel.subplots(len(blocks), count, squeeze=False)
@@ -154,11 +156,13 @@ def draw_heads(panel: SubFigure, weights: np.ndarray, prompt: str) -> None:
     )  # fmt: skip
 
 
-def draw_sample(panel: SubFigure, sample: str) -> None:
-    """What the network writes, line by line, long ones wrapped."""
+def draw_sample(panel: SubFigure, start: str, sample: str) -> None:
+    """What the network writes after the start, line by line, long ones wrapped."""
     ax = panel.subplots()
     ax.set_axis_off()
-    lines = [part for line in sample.split("\n") for part in textwrap.wrap(line, 52) or [""]]
-    shown = "\n".join(lines[:24]).replace("$", r"\$")
-    ax.text(0, 1, shown, family="monospace", fontsize=7.5, va="top", transform=ax.transAxes)
-    panel.suptitle("what it writes", fontsize=10, fontweight="bold", x=0.02, ha="left")
+    last = (start.rsplit("\n", 1)[-1] or start[-8:]).strip()
+    lines = [part for line in sample.split("\n") for part in textwrap.wrap(line, 48) or [""]]
+    shown = "\n".join(lines[:22]).replace("$", r"\$")
+    ax.text(0, 1, shown, family="monospace", fontsize=8.2, va="top", transform=ax.transAxes)
+    title = f"what it writes after “{last}”".replace("$", r"\$")
+    panel.suptitle(title, fontsize=10, fontweight="bold", x=0.02, ha="left")
