@@ -105,7 +105,7 @@ def same_shape(function: str, **arrays: Any) -> None:
             cure = f"{second}[{':, ' * len(a)}0]"
         elif a == (*b, 1):
             cure = f"{first}[{':, ' * len(b)}0]"
-        elif sorted(a) == sorted(b) and len(a) == 2:
+        elif sorted(a) == sorted(b) and len(a) == 2 and second.isidentifier():
             cure = f"{second}.T"
         fail(function, f"{first} {a} and {second} {b} must have one shape", cure)
 

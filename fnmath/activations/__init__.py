@@ -30,8 +30,8 @@ quotient of differences, and so is the derivative of the derivative:
     >>> x = jnp.array([-1.0, 0.0, 1.0])
     >>> print(derivative(softplus)(x) == sigmoid(x))
     [ True  True  True]
-    >>> print(derivative(derivative(gelu))(jnp.zeros(2)))
-    [0.7978846 0.7978846]
+    >>> print(f"{derivative(derivative(gelu))(0.0):.4f}")
+    0.7979
     >>> print(derivative(elu)(jnp.array([0.0, 1.0]), alpha=2.0))
     [2. 1.]
 

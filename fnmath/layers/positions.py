@@ -18,8 +18,8 @@ from fnmath import _checks
 from fnmath.initializers import normal
 from fnmath.layers._angles import cosine_and_sine
 from fnmath.layers._arguments import Initializer, drawn
+from fnmath.layers.attention._offsets import ahead, checked_offset
 from fnmath.layers.attention._scores import empty
-from fnmath.layers.attention.masks import ahead, checked_offset
 
 
 def rotary(

@@ -155,6 +155,8 @@ def upsample(
         ``torch.nn.Upsample``.
     """
     _checks.size("upsample", spatial=spatial)
+    if not isinstance(factor, tuple):
+        _checks.size("upsample", factor=factor)
     factors = factor if isinstance(factor, tuple) else (factor,) * spatial
     _sizes("upsample", "factor", factors)
     if len(factors) != spatial:

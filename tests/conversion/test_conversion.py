@@ -68,11 +68,6 @@ MISTAKES = [
 
 
 @pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
-@pytest.fixture
 def linen():
     pytest.importorskip("flax", reason="Flax is a peer, not a dependency")
     return pytest.importorskip("flax.linen")

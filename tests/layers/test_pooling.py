@@ -159,11 +159,6 @@ for pool in ADAPTIVE:
     )  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def channels_first(a):
     return np.moveaxis(np.array(a), -1, 1)
 

@@ -191,11 +191,6 @@ def drawn_layer(name, sizes=(3, 4), batch=(2,), time=5, dtype=jnp.float64):
     return init(keys[0], *sizes), state, x
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def in_our_form(kind, of_theirs, layers, directions):
     """One tuple of parameters, or of their gradients, from PyTorch's by name."""
 

@@ -25,7 +25,7 @@ x = jnp.ones((2, 3, 3, 4))
 MISTAKES = [
     Mistake(
         squeeze_excitation, (PARAMS.reduce.kernel, x), {}, TypeError,
-        "squeeze_excitation: params is a ArrayImpl; wanted SqueezeExcitationParams(reduce, expand)",
+        "squeeze_excitation: params is an array; wanted SqueezeExcitationParams(reduce, expand)",
     ),
     Mistake(
         squeeze_excitation, (SqueezeExcitationParams(None, None), x), {}, TypeError,

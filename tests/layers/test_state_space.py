@@ -128,11 +128,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def drawn_space(rng, batch, time, channels, states, scale=1.0):
     """What a selective scan is given, with steps of that scale."""
     return {

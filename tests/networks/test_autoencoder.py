@@ -61,11 +61,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 @pytest.mark.usefixtures("x64")
 class TestAutoencoder:
     def test_equals_torch(self, torch):

@@ -62,11 +62,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def in_torch(torch, size, activation, pool):
     def network(params, x):
         margin = (32 - size) // 2

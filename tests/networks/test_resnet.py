@@ -83,11 +83,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def drawn(depth, **options):
     """Parameters and statistics without a special value, in float64."""
     params, stats = resnet_init(KEY, depth, width=4, dtype=jnp.float64, **options)

@@ -55,11 +55,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def in_torch(torch):
     F = torch.nn.functional
 

@@ -68,11 +68,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
-
-
 def negative_elbo(output, x):
     reconstruction = sigmoid_binary_cross_entropy(output.reconstruction, x).sum(axis=-1)
     return reconstruction + kl_standard_normal(output.mean, output.log_variance).sum(axis=-1)

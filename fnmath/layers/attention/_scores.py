@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.layers.attention.masks import sides
+from fnmath.layers.attention._offsets import sides
 
 
 class Operands(NamedTuple):

@@ -31,8 +31,8 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
+from fnmath.layers.attention._offsets import Window
 from fnmath.layers.attention._scores import Operands, Pattern, heads_last, operands, scores
-from fnmath.layers.attention.masks import Window
 from fnmath.numerics._shifted import odds
 
 

@@ -14,10 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
-from fnmath.layers.attention._scores import empty
-from fnmath.layers.attention.dot_product import dot_product_attention
-from fnmath.layers.attention.masks import Window, causal_mask, window_mask
-from fnmath.layers.attention.multi_head import (
+from fnmath.layers.attention._heads import (
     MultiHeadAttentionParams,
     check_sequence,
     checked_params,
@@ -25,6 +22,10 @@ from fnmath.layers.attention.multi_head import (
     projected,
     rotated,
 )
+from fnmath.layers.attention._offsets import Window
+from fnmath.layers.attention._scores import empty
+from fnmath.layers.attention.dot_product import dot_product_attention
+from fnmath.layers.attention.masks import causal_mask, window_mask
 from fnmath.layers.dense import dense
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from fnmath.activations import softmax
+from fnmath.layers.attention._offsets import Window
 from fnmath.layers.attention._scores import dropped, heads_last, operands, scores
-from fnmath.layers.attention.masks import Window
 
 
 def dot_product_attention(

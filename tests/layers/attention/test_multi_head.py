@@ -110,7 +110,7 @@ def to_torch(torch, params, heads, context_features, own):
     tensor = lambda a: torch.tensor(np.asarray(a))  # noqa: E731
     kernels = [tensor(layer.kernel.T) for layer in params]
     with torch.no_grad():
-        if own:
+        if module.in_proj_weight is not None:  # the context has as many features
             module.in_proj_weight.copy_(torch.cat(kernels[:3]))
         else:
             for place, kernel in zip(("q", "k", "v"), kernels[:3], strict=True):
@@ -122,9 +122,9 @@ def to_torch(torch, params, heads, context_features, own):
     return module
 
 
-def gradients_of(module, own, biased):
+def gradients_of(module, biased):
     """What arrived at PyTorch's weights, as ``MultiHeadAttentionParams``."""
-    if own:
+    if module.in_proj_weight is not None:
         kernels = module.in_proj_weight.grad.chunk(3)
     else:
         kernels = [getattr(module, f"{place}_proj_weight").grad for place in "qkv"]
@@ -187,7 +187,7 @@ def compare_with_torch(torch, seed, dtype=jnp.float64):
     y, _ = module(tensors["x"], c, c, need_weights=False, **theirs)
     y.backward(torch.tensor(cotangent))
     grads = {name: a.grad.numpy() for name, a in tensors.items()}
-    return ours, (y.detach().numpy(), gradients_of(module, own, biased), grads)
+    return ours, (y.detach().numpy(), gradients_of(module, biased), grads)
 
 
 class TestReference:

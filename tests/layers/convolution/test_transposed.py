@@ -10,17 +10,24 @@ import numpy as np
 import pytest
 
 from fnmath.initializers import variance_scaling
-from fnmath.layers import ConvParams, conv, conv_transpose, conv_transpose_init, unfold
+from fnmath.layers import (
+    ConvParams,
+    ConvTransposeParams,
+    conv,
+    conv_transpose,
+    conv_transpose_init,
+    unfold,
+)
 from tests.helpers import Mistake, assert_gradient, assert_transforms
 from tests.layers.convolution import drawn
 
 KEY = jax.random.key(0)
-PARAMS = ConvParams(jnp.ones((3, 2, 4)), jnp.zeros(4))
+PARAMS = ConvTransposeParams(jnp.ones((3, 2, 4)), jnp.zeros(4))
 x = jnp.ones((5, 6, 2))
 MISTAKES = [
     Mistake(
         conv_transpose, ([], x), {}, TypeError,
-        "conv_transpose: params is a list; wanted ConvParams(kernel, bias)",
+        "conv_transpose: params is a list; wanted ConvTransposeParams(kernel, bias)",
     ),
     Mistake(
         conv_transpose, (PARAMS, jnp.ones((6, 4))), {}, ValueError,
@@ -104,7 +111,7 @@ def arrays_of(setting, rng):
 
 def ours(setting, **options):
     options = {**setting.options, "groups": setting.groups, **options}
-    return lambda x, *params: conv_transpose(ConvParams(*params), x, **options)
+    return lambda x, *params: conv_transpose(ConvTransposeParams(*params), x, **options)
 
 
 def torch_transposed(setting, x, kernel, bias=None):
@@ -183,7 +190,7 @@ class TestEqualsTorch:
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         signal, kernel, bias = normal(0, 4, 2), normal(1, 3, 2, 3), normal(2, 3)
         options = {"padding": 1, "dilation": 3, "output_padding": 2}
-        y = conv_transpose(ConvParams(kernel, bias), signal, **options)
+        y = conv_transpose(ConvTransposeParams(kernel, bias), signal, **options)
         tensors = (
             torch.tensor(np.asarray(a)) for a in (signal.T, jnp.moveaxis(kernel, 0, 2), bias)
         )
@@ -245,7 +252,7 @@ class TestConvTranspose:
         """The formula of the docstring, index by index."""
         image, kernel = np.asarray(normal(0, 3, 4, 2)), np.asarray(normal(1, 2, 3, 2, 4))
         options = {"strides": (3, 1), "padding": (0, (1, 2)), "dilation": (2, 1)}
-        params = ConvParams(jnp.asarray(kernel), jnp.arange(4.0))
+        params = ConvTransposeParams(jnp.asarray(kernel), jnp.arange(4.0))
         y = conv_transpose(params, jnp.asarray(image), **options)
         full = np.zeros((9, 6, 4))
         for i, j, a, b in np.ndindex(3, 4, 2, 3):
@@ -282,14 +289,17 @@ class TestConvTranspose:
     @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
-        image, params = normal(0, 1, 2, 3, 4), ConvParams(normal(1, 2, 3, 4, 3), normal(2, 3))
+        image, params = (
+            normal(0, 1, 2, 3, 4),
+            ConvTransposeParams(normal(1, 2, 3, 4, 3), normal(2, 3)),
+        )
         options = {"strides": (2, 1), "padding": ("SAME", "REPLICATE"), "dilation": (1, 2)}
         weight = normal(3, 1, 4, 3, 3)  # the cotangent ȳ
 
         def params_cotangent(_):
             seen = unfold(weight, window=(2, 3), **options)
             kernel = jnp.einsum("bijxyo,bijc->xyco", seen, image)
-            return ConvParams(kernel, weight.sum((0, 1, 2)))
+            return ConvTransposeParams(kernel, weight.sum((0, 1, 2)))
 
         assert_gradient(
             lambda x: weight * conv_transpose(params, x, **options),
@@ -302,7 +312,7 @@ class TestConvTranspose:
 
     def test_transforms(self):
         """Vmap over the parameters, too."""
-        params = ConvParams(normal(1, 2, 3, 4, 2), normal(2, 4))
+        params = ConvTransposeParams(normal(1, 2, 3, 4, 2), normal(2, 4))
 
         def layers(params, x):
             return [
@@ -329,7 +339,7 @@ class TestConvTranspose:
 
     def test_half_precision_is_summed_in_float32(self):
         """Rounded once, at the end, with the bias, also where margins are added back."""
-        params, image = ConvParams(normal(1, 9, 40, 8), normal(2, 8)), normal(0, 4, 30, 40)
+        params, image = ConvTransposeParams(normal(1, 9, 40, 8), normal(2, 8)), normal(0, 4, 30, 40)
         half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (params, image))
         wide = jax.tree.map(lambda a: a.astype(jnp.float32), half)
         y, back = jax.vjp(functools.partial(conv_transpose, padding="REPLICATE"), *half)

@@ -37,7 +37,7 @@ MISTAKES = [
     ),
     Mistake(
         weight_norm, (kernel,), {}, TypeError,
-        "weight_norm: params is a ArrayImpl; wanted WeightNormParams(direction, scale)",
+        "weight_norm: params is an array; wanted WeightNormParams(direction, scale)",
     ),
     Mistake(
         weight_norm, (WeightNormParams(kernel, jnp.ones(3)),), {}, ValueError,

@@ -53,8 +53,7 @@ MISTAKES = [
     Mistake(
         transformer_block, (PARAMS._replace(mlp=(PARAMS.mlp[0], THIN)), x), {"heads": 2},
         ValueError,
-        "transformer_block: x (3, 8) and what a branch gave (3, 1) must have one shape; "
-        "did you mean what a branch gave.T?",
+        "transformer_block: x (3, 8) and what a branch gave (3, 1) must have one shape",
     ),
     Mistake(
         transformer_block, (PARAMS, x), {"heads": 2, "dropout_rate": 1.0}, ValueError,
