@@ -1,15 +1,18 @@
 """How well does a small transformer learn to write, a character at a time, in two thousand steps?
 
 It is nanoGPT's setting for a CPU: 4 blocks of 4 heads and 128 features, windows of 64 characters,
-batches of 12, no dropout, no biases. The validation text is the last tenth; at the end all of it is
-read once, in windows that lie side by side, so that the average character has half a window before
-it.
+batches of 12, AdamW, no dropout, no biases; only that rotations of queries and keys tell the order,
+unless --positions learned. The validation text is the last tenth. At the end all of it is read, in
+windows that lie side by side; and 240 windows at random, as nanoGPT estimates its loss. Either way
+every place of a window counts, so that the average character has half a window before it.
 
 Run      python -m experiments.char_transformer
-Run      python -m experiments.char_transformer --data FILE --seeds 2 --peers
-Cost     TODO
-Expect   TODO
-Finding  TODO
+Run      python -m experiments.char_transformer --data FILE --seeds 2
+Cost     a minute on two CPU cores that others used too; with Tiny Shakespeare 5 minutes a seed
+Expect   sonnets: validation loss 2.07 nats (seed 0); Tiny Shakespeare: 1.80 nats (seeds 0 and 1:
+         1.798, 1.792)
+Finding  Tiny Shakespeare, 2,000 steps: 1.80 nats with rotations, 1.91 with learned positions, which
+         are nanoGPT's own, against 1.88 as published
 """
 
 from __future__ import annotations
@@ -106,6 +109,8 @@ class Config:
     """Time a step beside the same network in PyTorch."""
     rounds: int = 20
     """How often each is timed then."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """What times them; that of the processor, where other programs run too."""
     seed: int = 0
     """Of the initial weights and the windows."""
     seeds: int = 1
@@ -326,6 +331,7 @@ def compare_peers(config: Config, text: Text) -> tuple[Comparison, dict[str, flo
             "weight_decay": config.weight_decay,
         },
         rounds=config.rounds,
+        clock=time.perf_counter if config.clock == "wall" else time.process_time,
     )
 
 

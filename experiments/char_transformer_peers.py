@@ -46,6 +46,7 @@ def compare_peers(
     optimizer: optax.GradientTransformation,
     in_torch: dict[str, Any],
     rounds: int,
+    clock: Callable[[], float],
 ) -> tuple[Comparison, dict[str, float]]:
     """Seconds per step of each, and by how much its first losses differ from fnmath's.
 
@@ -60,7 +61,7 @@ def compare_peers(
     for name, difference in differences.items():
         if not difference < 1e-3:
             raise ValueError(f"{name} does not train alike: its losses differ by {difference:.2g}")
-    comparison = interleave(peers, rounds=rounds, baseline=next(iter(peers)))
+    comparison = interleave(peers, rounds=rounds, clock=clock)
     return comparison.per(dict.fromkeys(peers, len(batches))), differences
 
 
@@ -102,11 +103,12 @@ def torch_peer(
     learning_rate: float,
     weight_decay: float,
 ) -> Peer:
-    """The same network with PyTorch's own cross-entropy, clipping and AdamW, on all cores."""
+    """The same network with PyTorch's own cross-entropy, clipping and AdamW."""
     import torch
     from torch.nn import functional
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    torch.set_num_threads(len(allowed(0)))  # as many as XLA takes
     model = torch_decoder(params, heads=heads, rotary=rotary)
     optimizer = adamw(model, beta2=0.99, learning_rate=learning_rate, weight_decay=weight_decay)
 
