@@ -19,11 +19,12 @@ def patch_counts(function: str, image_shape: Any, patch: Any) -> tuple[tuple[int
         _checks.fail(function, problem, error=TypeError)
     for i, n in enumerate(image_shape):
         _checks.size(function, **{f"image_shape[{i}]": n})
-    sides = (patch, patch) if not isinstance(patch, tuple) else patch
+    several = isinstance(patch, tuple)
+    sides = patch if several else (patch, patch)
     if len(sides) != 2:
         _checks.fail(function, f"patch is {patch}; wanted an integer or (height, width)")
     _checks.size(
-        function, **{"patch" if sides != patch else f"patch[{i}]": n for i, n in enumerate(sides)}
+        function, **{f"patch[{i}]" if several else "patch": n for i, n in enumerate(sides)}
     )
     _check_divides(function, "image_shape", tuple(image_shape), sides)
     return sides, (image_shape[0] // sides[0]) * (image_shape[1] // sides[1])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from fnmath import _checks
@@ -147,7 +148,8 @@ def transformer_encoder(
         x: The sequence, features last.
         heads: The number of heads of each block.
         key_mask: True for the entries that are seen at all, such as
-            ``padding_mask(lengths, time)``: the others bear on no output but their own.
+            ``padding_mask(lengths, time)``: the others bear on no output but their own, and may
+            hold anything: where that is nan or ±∞, it counts as 0.
         rotate: Applied to queries and keys, in heads, as ``rotate(heads, positions)``; ``rotary``
             for example. None rotates nothing.
         activation: The function between the two layers of each perceptron.
@@ -179,6 +181,9 @@ def transformer_encoder(
     _checks.floating(name, x=x)
     _checks.rank(name, "x", x, "time features")
     check_noise(name, dropout_key, dropout_rate)
+    if key_mask is not None:
+        _checks.mask(name, "key_mask", key_mask, entries=np.broadcast_to(False, jnp.shape(x)[:-1]))
+        x = jnp.where(jnp.isfinite(x) | jnp.asarray(key_mask)[..., None], x, 0)
     options = {"heads": heads, "key_mask": key_mask, "rotate": rotate}
     options |= {"activation": activation, "epsilon": epsilon, "dropout_rate": dropout_rate}
     first, rest = (None, None) if dropout_key is None else jax.random.split(dropout_key)

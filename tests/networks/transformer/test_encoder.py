@@ -46,6 +46,10 @@ MISTAKES = [
         "position_embedding: x has 7 entries and the embedding 6 positions; wanted at most as many",
     ),
     Mistake(
+        transformer_encoder, (PARAMS, x), {"heads": 2, "key_mask": jnp.ones(5, int)}, TypeError,
+        "transformer_encoder: key_mask has dtype int32; wanted bool; did you mean key_mask != 0?",
+    ),
+    Mistake(
         transformer_encoder, (PARAMS, x), {"heads": 2, "checkpoint": 1}, TypeError,
         "stack: checkpoint is 1 (int); wanted True or False",
     ),
@@ -129,6 +133,7 @@ class TestTransformerEncoder:
         np.testing.assert_allclose(y, short_y, rtol=1e-12)
         np.testing.assert_allclose(g[:3], short_g, rtol=1e-9, atol=1e-12)
         assert (g[3:] == 0).all()
+        assert jnp.isnan(both(x.at[0].set(jnp.nan), mask)[1]).all()
 
     def test_checkpoint_changes_nothing(self):
         params, x = random_params(lambda key: init(key, jnp.float64)), sequences()
