@@ -70,7 +70,7 @@ def assert_second_order(f, params, rtol=1e-6):
         return sum(jnp.vdot(a, b) for a, b in both)
 
     by_reverse = jax.jit(jax.grad(along))(params)
-    h = 1e-5
+    h = 1e-6
     ends = [gradient(jax.tree.map(lambda a, b, s=s: a + s * h * b, params, v)) for s in (1, -1)]
     by_differences = jax.tree.map(lambda a, b: (a - b) / (2 * h), *ends)
     for one, two, three in zip(

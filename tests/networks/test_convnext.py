@@ -38,7 +38,8 @@ MISTAKES = [
     ),
     Mistake(
         convnext_block, (BLOCK, h), {"dropout_key": 3}, TypeError,
-        "convnext_block: dropout_key is a int; wanted a random key; did you mean jax.random.key(3)?",
+        "convnext_block: dropout_key is a int; wanted a random key; "
+        "did you mean jax.random.key(3)?",
     ),
     Mistake(
         convnext_block, (BLOCK, h), {"drop_path_rate": 1.0}, ValueError,
