@@ -8,9 +8,9 @@ PyTorch and in Flax, from the same weights and on the same batches, once all agr
 Run      python -m experiments.lenet
 Run      python -m experiments.lenet --data PATH --validation 0
 Run      python -m experiments.lenet --data PATH --validation 0 --peers
-Cost     ? seconds on two CPU cores; with MNIST ? minutes
-Expect   digits: test accuracy ? (seed 0); MNIST, 60,000 images: test error ? % (seed 0)
-Finding  MNIST, no distortions: test error ? %, against 0.95 % as published
+Cost     15 seconds on two CPU cores; with MNIST 8 minutes, with the peers 3 more
+Expect   digits: test accuracy 0.975 (seed 0); MNIST, 60,000 images: test error 0.79 % (seed 0)
+Finding  MNIST, no distortions: test error 0.79 % ± 0.09 %, against 0.95 % as published
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def run(
 ) -> Results:
     """Train and test one network: the same numbers for the same configuration.
 
-    Each step is a call of its own, and not an epoch one loop as in ``fit``: on a CPU, XLA's
-    gradients of convolutions are several times slower inside of a loop.
+    Each step is a call of its own, and not an epoch one loop as in ``fit``: on two CPU cores the
+    same steps took three times as long inside of a loop (``--peers`` times both).
     """
     dataset = read(config) if dataset is None else dataset
     network = make_network(config)
