@@ -8,9 +8,9 @@ PyTorch and in Flax, from the same weights and on the same batches, once all agr
 Run      python -m experiments.lenet
 Run      python -m experiments.lenet --data PATH --validation 0
 Run      python -m experiments.lenet --data PATH --validation 0 --peers
-Cost     ? seconds on two CPU cores; with MNIST ? minutes
-Expect   digits: test accuracy ? (seed 0); MNIST, 60,000 images: test error ? % (seed 0)
-Finding  MNIST, no distortions: test error ? %, against 0.95 % as published
+Cost     15 seconds on two CPU cores; with MNIST 8 minutes, with the peers 3 more
+Expect   digits: test accuracy 0.975 (seed 0); MNIST, 60,000 images: test error 0.79 % (seed 0)
+Finding  MNIST, no distortions: test error 0.79 % ± 0.09 %, against 0.95 % as published
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from experiments import command, lenet_peers
 from experiments.data import CLASSES, DataError, Dataset, Examples, load
 from experiments.figures import plot_digits
 from fnmath.activations import ACTIVATIONS
-from fnmath.layers import avg_pool, max_pool
+from fnmath.layers import avg_pool, conv, max_pool
 from fnmath.losses import softmax_cross_entropy_with_integer_labels
 from fnmath.metrics import accuracy, confusion_matrix
 from fnmath.networks import lenet, lenet_init
@@ -108,6 +108,9 @@ class Config:
             raise ValueError(f"validation is {self.validation}; wanted a share in [0, 1)")
         if not self.test and not self.validation:
             raise ValueError("--no-test judges by held-out images; wanted a validation above 0")
+        if self.peers and self.activation not in lenet_peers.ACTIVATIONS:
+            names = " or ".join(lenet_peers.ACTIVATIONS)
+            raise ValueError(f"--peers with activation {self.activation!r}; wanted {names}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed is {self.seed}; wanted an integer from 0 to 2³¹ − 1")
 
@@ -131,19 +134,12 @@ def run(
 ) -> Results:
     """Train and test one network: the same numbers for the same configuration.
 
-    Each step is a call of its own, and not an epoch one loop as in ``fit``: on a CPU, XLA's
-    gradients of convolutions are several times slower inside of a loop.
+    Each step is a call of its own, and not an epoch one loop as in ``fit``: on two CPU cores the
+    same steps took three times as long inside of a loop (``--peers`` times both).
     """
     dataset = read(config) if dataset is None else dataset
     network = make_network(config)
-
-    def objective(params: Any, batch: Any, key: jax.Array | None) -> tuple[jax.Array, dict]:
-        del key  # the network has no noise
-        x, labels = batch
-        logits = network(params, x)
-        losses = softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses, {"accuracy": accuracy(logits, labels)}
-
+    objective = make_objective(network)
     optimizer = make_optimizer(config, examples=len(dataset.train.labels))
     init_key, order_key = jax.random.split(jax.random.key(config.seed))
     state = train_state_init(order_key, lenet_init(init_key, classes=CLASSES), optimizer)
@@ -208,6 +204,19 @@ def make_network(config: Config) -> Callable[..., jax.Array]:
     return lambda params, x: lenet(params, x, activation=activation, pool=pool)
 
 
+def make_objective(network: Callable[..., jax.Array]) -> Callable[..., Any]:
+    """The loss of each image, in nats, and whether it is read rightly."""
+
+    def objective(params: Any, batch: Any, key: jax.Array | None) -> tuple[jax.Array, dict]:
+        del key  # the network has no noise
+        x, labels = batch
+        logits = network(params, x)
+        losses = softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses, {"accuracy": accuracy(logits, labels)}
+
+    return objective
+
+
 def read(config: Config) -> Dataset:
     """The data set, in images of a size that the network takes, if the batches fit it."""
     name, *sets = load(config.data, validation=config.validation)
@@ -241,7 +250,11 @@ def as_images(examples: Examples) -> tuple[jax.Array, jax.Array]:
 def make_optimizer(config: Config, *, examples: int) -> optax.GradientTransformation:
     """The optax optimiser that the configuration describes."""
     steps = config.epochs * math.ceil(examples / config.batch_size)
-    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
+    return make_rule(config, optax.cosine_decay_schedule(config.learning_rate, steps))
+
+
+def make_rule(config: Config, rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """The same at the given learning rate, a number or a schedule."""
 
     def kernels(params: Any) -> Any:
         return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
@@ -262,7 +275,7 @@ def draw_kernels(panel: SubFigure, results: Results) -> None:
     kernel = np.asarray(results.params.conv1.kernel)[:, :, 0]
     count = kernel.shape[-1]
     image = jnp.asarray(results.examples.images[0])[..., None]
-    maps = np.asarray(lenet_peers.first_layer(results.params, image))
+    maps = np.asarray(conv(results.params.conv1, image, padding=(32 - len(image)) // 2))
     axes: Any = panel.subplots(2, count + 1)
     for ax in axes.ravel():
         ax.set_axis_off()
@@ -289,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         described = {**dataclasses.asdict(config), "dataset": {"name": dataset.name, **counts}}
         command.save_json(folder / "config.json", described | {"versions": command.versions()})
         print_setting(console, config, dataset)
-        peers = lenet_peers.compare_peers(config, dataset) if config.peers else None
+        peers = compare_peers(config, dataset) if config.peers else None
         if peers is not None:
             lenet_peers.show(console, peers)
         started = time.perf_counter()
@@ -303,6 +316,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plot(results, folder / "figure.png", judged_on=judged_on)
         print_findings(console, dataset, results, metrics)
         console.print(f"saved in {folder}: config.json, metrics.json, figure.png")
+
+
+def compare_peers(config: Config, dataset: Dataset, *, steps: int = 30) -> lenet_peers.Peers:
+    """The training step, from the weights of the run, beside the same one of each peer."""
+    init_key, _ = jax.random.split(jax.random.key(config.seed))
+    task = lenet_peers.make_task(
+        config,
+        as_images(dataset.train),
+        lenet_init(init_key, classes=CLASSES),
+        network=make_network(config),
+        optimizer=make_rule(config, config.learning_rate),
+        steps=steps,
+    )
+    return lenet_peers.compare_peers(task)
 
 
 def measured(results: Results, seconds: float, config: Config, judged_on: str) -> dict[str, Any]:

@@ -98,13 +98,17 @@ class TestVae:
         assert_equals_torch(torch, lambda p, x: negative_elbo(vae(KEY, p, x), x), theirs, params, x)
 
     def test_elbo_gradient_is_unbiased(self):
-        """The mean over 20,000 draws of value and gradient, against Gauss–Hermite quadrature.
+        """The mean over 20,000 draws of value and gradient, against a trapezoidal rule.
+
+        The rule's error falls exponentially with its step; that of Gauss and Hermite's with 60 nodes
+        is larger than what the draws leave open, since tanh has its poles close by.
 
         Without the way through the draw, the gradient of the heads would be far outside.
         """
         params = randomized(vae_init(KEY, (3, 4, 1), dtype=jnp.float64), 0.5)
         x = jnp.array([0.2, 0.9, 0.5])
-        nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+        nodes = np.linspace(-12, 12, 2401)
+        weights = np.exp(-(nodes**2) / 2)
         weights = weights / weights.sum()
 
         def exact(params):
