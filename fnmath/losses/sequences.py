@@ -149,9 +149,9 @@ class _Frames(NamedTuple):
 def _frames(z: Array, absent: Array, states: Array, count: Array) -> _Frames:
     d, e, odds = _behind_leader(jnp.where(absent[..., None], 0, z))
     at = jnp.broadcast_to(states[..., None, :], (*z.shape[:-1], states.shape[-1]))
-    at_states = (jnp.take_along_axis(x, at, -1) for x in (d, e))
+    d_at, e_at = (jnp.take_along_axis(x, at, -1) for x in (d, e))
     inside = jnp.arange(states.shape[-1]) <= 2 * count[..., None]
-    return _Frames(d, e, odds, *at_states, absent, states, inside)
+    return _Frames(d, e, odds, d_at, e_at, absent, states, inside)
 
 
 def _skips(states: Array) -> Array:

@@ -403,7 +403,7 @@ def _check_stage(name: str, stage: str, params: Any, stats: Any) -> None:
     for blocks in ("first", "rest"):
         ours, theirs = getattr(params, blocks), getattr(stats, blocks)
         place = f"{stage}.{blocks}"
-        if blocks == "rest" and ours is None and theirs is None:
+        if blocks == "rest" and all(part is None for part in (ours, theirs)):
             continue
         _checks.instance(name, f"params.{place}", ours, ResnetBlockParams)
         _checks.instance(name, f"stats.{place}", theirs, ResnetBlockStats)

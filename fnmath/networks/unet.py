@@ -25,6 +25,7 @@ from fnmath.activations import relu
 from fnmath.initializers import he_normal, variance_scaling
 from fnmath.layers import (
     ConvParams,
+    ConvTransposeParams,
     conv,
     conv_init,
     conv_transpose,
@@ -47,7 +48,7 @@ class UnetDownParams(NamedTuple):
 class UnetUpParams(NamedTuple):
     """A level of the decoder: the transposed convolution, and two convolutions after joining."""
 
-    up: ConvParams
+    up: ConvTransposeParams
     conv1: ConvParams
     conv2: ConvParams
 

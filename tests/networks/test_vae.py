@@ -100,8 +100,8 @@ class TestVae:
     def test_elbo_gradient_is_unbiased(self):
         """The mean over 20,000 draws of value and gradient, against a trapezoidal rule.
 
-        The rule's error falls exponentially with its step; that of Gauss and Hermite's with 60 nodes
-        is larger than what the draws leave open, since tanh has its poles close by.
+        The rule's error falls exponentially with its step. That of Gauss and Hermite's 60 nodes is
+        larger than what the draws leave open, since tanh has its poles close by.
 
         Without the way through the draw, the gradient of the heads would be far outside.
         """
