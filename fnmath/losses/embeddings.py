@@ -290,6 +290,13 @@ def _root(x: Array, rounding: Array, floor: Array, axis: Axes) -> tuple[Array, A
     return root, jnp.where(root > 0, taken / (2 * jnp.where(root > 0, root, 1)), 0)
 
 
+def _unit(*points: Array, axis: Axes) -> Array:
+    """What to measure the points in: 1, but 2⁻⁶⁴ where a distance could be above all numbers."""
+    largest = functools.reduce(jnp.maximum, map(jnp.abs, points))
+    too_large = jnp.max(largest, axis, keepdims=True, initial=0) > jnp.finfo(largest.dtype).max / 4
+    return jnp.where(too_large, 2.0**-64, 1).astype(largest.dtype)
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
 def _norm(a: Array, b: Array, epsilon: Array, degree: float, axis: Axes) -> tuple[Array, Array]:
     """(Σᵢ |aᵢ − bᵢ|^q + ε)^(1/q), and for the degree q = 2 what rounding took of it."""
@@ -379,8 +386,10 @@ def triplet_margin_loss(
     epsilon, margin = jnp.asarray(eps, dtype), jnp.asarray(margin, dtype)
 
     def loss(a: Array, p: Array, n: Array) -> Array:
-        near, far = (_norm(a, b, epsilon, float(norm_degree), along) for b in (p, n))
-        behind = sum_of_four(near[0], -far[0], margin, near[1] - far[1])
-        return jnp.squeeze(positive_part(behind), along)
+        unit, degree = _unit(a, p, n, axis=along), float(norm_degree)
+        a, p, n, floor = a * unit, p * unit, n * unit, epsilon * unit**degree
+        near, far = (_norm(a, b, floor, degree, along) for b in (p, n))
+        behind = sum_of_four(near[0], -far[0], margin * unit, near[1] - far[1])
+        return jnp.squeeze(positive_part(behind) / unit, along)
 
     return computed_wide(loss, *(jnp.asarray(x) for x in points.values()))

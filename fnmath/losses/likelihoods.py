@@ -184,8 +184,9 @@ def _mean_less_log(mu: Pair, log_mu: Pair, t: jax.Array) -> list[jax.Array]:
 
 
 def _terms_of_log(x: jax.Array, t: jax.Array) -> list[jax.Array]:
-    t = jnp.where(x == jnp.inf, 0 * t, _count(t))
-    return _mean_less_log(exp_pair(x), (x, jnp.zeros_like(x)), t)
+    mean = exp_pair(x)
+    t = jnp.where(mean[0] == jnp.inf, 0 * t, _count(t))  # beside such a mean no count matters
+    return _mean_less_log(mean, (x, jnp.zeros_like(x)), t)
 
 
 @with_derivatives(lambda x, t: jnp.exp(x), lambda x, t: -jnp.ones_like(x))

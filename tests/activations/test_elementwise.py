@@ -1,10 +1,7 @@
 """What holds of every elementwise activation: its value, its derivatives, its tails, its limits."""
 
 import functools
-import os
 
-import hypothesis
-import hypothesis.extra.numpy
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -15,6 +12,7 @@ from fnmath import activations as fn
 from fnmath.activations import ACTIVATIONS
 from fnmath.calculus import derivative
 from tests.activations.table import TABLE
+from tests.draws import drawn_arrays
 from tests.helpers import assert_transforms, assert_within_ulp
 
 NAMES = pytest.mark.parametrize("name", TABLE, scope="module")  # all of one name, then the next
@@ -47,25 +45,9 @@ def orders(f):
 
 
 @functools.cache
-def drawn():
-    """A thousand arrays; FNMATH_DRAWS=10000 draws ten thousand."""
-    count, arrays = int(os.environ.get("FNMATH_DRAWS", "1000")), []
-    numbers = hypothesis.strategies.floats(width=32, allow_nan=False, allow_infinity=False)
-
-    @hypothesis.settings(max_examples=count, deadline=None, derandomize=True, database=None)
-    @hypothesis.given(hypothesis.extra.numpy.arrays(np.float32, 16, elements=numbers))
-    def keep(x):
-        arrays.append(x)
-
-    keep()
-    assert len(arrays) >= count
-    return np.concatenate(arrays)
-
-
-@functools.cache
 def everywhere(name):
     """In float32 at POINTS, over the SWEEP, at the EDGES and at what is drawn: one program."""
-    parts = [POINTS, SWEEP, EDGES, drawn()]
+    parts = [POINTS, SWEEP, EDGES, drawn_arrays().ravel()]
     in_all_orders = jax.jit(lambda x: [g(x) for g in orders(TABLE[name].f)])
     results = np.array(in_all_orders(np.concatenate(parts)))
     return np.split(results, np.cumsum([len(part) for part in parts])[:-1], axis=1)

@@ -186,7 +186,7 @@ def transformer_block(
         noise = {"dropout_key": key, "dropout_rate": dropout_rate}
         return multi_head_attention(attention, h, heads=heads, **options, **noise), None
 
-    return through_block(
+    return _through_block(
         "transformer_block",
         params,
         x,
@@ -201,7 +201,7 @@ def transformer_block(
     )[0]
 
 
-def through_block(
+def _through_block(
     function: str,
     params: Any,
     x: Any,
@@ -220,8 +220,8 @@ def through_block(
     ``attend(params.self_attention, h, key)`` is that attention, of the normalised sequence h.
     """
     params = TransformerBlockParams(*unpacked(function, params, TransformerBlockParams))
-    check_context(function, params, context, context_mask)
-    check_noise(function, dropout_key, dropout_rate)
+    _check_context(function, params, context, context_mask)
+    _check_noise(function, dropout_key, dropout_rate)
     keys = [None] * 5 if dropout_key is None else jax.random.split(dropout_key, 5)
     norm = partial(layer_norm, epsilon=epsilon)
     add = partial(_added, function, rate=dropout_rate)
@@ -243,7 +243,7 @@ def _added(function: str, x: Any, branch: Any, key: Any, *, rate: float) -> Any:
     return x + dropout(key, branch, rate=rate)
 
 
-def check_context(function: str, params: TransformerBlockParams, context: Any, mask: Any) -> None:
+def _check_context(function: str, params: TransformerBlockParams, context: Any, mask: Any) -> None:
     """Raise unless there is a context exactly where there is an attention that asks it."""
     if context is None and params.cross_attention is not None:
         _checks.fail(function, "context is None; wanted what the cross-attention asks")
@@ -253,14 +253,14 @@ def check_context(function: str, params: TransformerBlockParams, context: Any, m
         _checks.fail(function, "context_mask is given and context is None")
 
 
-def check_noise(function: str, key: Any, rate: Any) -> None:
+def _check_noise(function: str, key: Any, rate: Any) -> None:
     """Raise unless the key of the dropout is a random key or None, and its rate a number."""
     if key is not None:
         _checks.key(function, key, "dropout_key")
     _checks.number(function, "dropout_rate", rate, above=0, below=1, closed="[")
 
 
-def through_blocks(
+def _through_blocks(
     function: str,
     layers: Any,
     x: Any,

@@ -31,12 +31,12 @@ from fnmath.layers import (
 from fnmath.layers._arguments import Initializer, unpacked
 from fnmath.networks.transformer.blocks import (
     TransformerBlockParams,
-    check_context,
-    check_noise,
-    through_blocks,
+    _check_context,
+    _check_noise,
+    _through_blocks,
     transformer_block_init,
 )
-from fnmath.networks.transformer.encoder import learned_positions
+from fnmath.networks.transformer.encoder import _learned_positions
 
 
 class TransformerDecoderParams(NamedTuple):
@@ -130,7 +130,7 @@ def transformer_decoder_init(
         embedding_init(
             token_key, vocabulary_size, features, embedding_init=normal(0.02), dtype=dtype
         ),
-        learned_positions(name, position_key, length, features, dtype),
+        _learned_positions(name, position_key, length, features, dtype),
         stack_init(layers_key, lambda k: transformer_block_init(k, features, **options), depth),
         layer_norm_init(features, use_bias=use_bias, dtype=dtype),
         None if tied else dense_init(head_key, features, vocabulary_size, **head_options),
@@ -202,14 +202,14 @@ def transformer_decoder(
         Wolf, Using the output embedding to improve language models (2017), §3 (tied weights).
     """
     name = "transformer_decoder"
-    params = checked_decoder(name, params, ids)
-    check_context(name, params.layers, context, context_mask)
-    check_noise(name, dropout_key, dropout_rate)
+    params = _checked_decoder(name, params, ids)
+    _check_context(name, params.layers, context, context_mask)
+    _check_noise(name, dropout_key, dropout_rate)
     options = {"heads": heads, "rotate": rotate, "activation": activation, "epsilon": epsilon}
     options |= {"context": context, "context_mask": context_mask, "dropout_rate": dropout_rate}
     first, rest = (None, None) if dropout_key is None else jax.random.split(dropout_key)
-    h = dropout(first, embedded(params, ids), rate=dropout_rate)
-    h = through_blocks(
+    h = dropout(first, _embedded(params, ids), rate=dropout_rate)
+    h = _through_blocks(
         name,
         params.layers,
         h,
@@ -218,10 +218,10 @@ def transformer_decoder(
         is_causal=True,
         **options,
     )
-    return scores(params, layer_norm(params.ln, h, epsilon=epsilon))
+    return _scores(params, layer_norm(params.ln, h, epsilon=epsilon))
 
 
-def checked_decoder(function: str, params: Any, ids: Any) -> TransformerDecoderParams:
+def _checked_decoder(function: str, params: Any, ids: Any) -> TransformerDecoderParams:
     """The parameters with their names; raise unless they are those of a decoder, and ids tokens."""
     params = TransformerDecoderParams(*unpacked(function, params, TransformerDecoderParams))
     layers = TransformerBlockParams(*unpacked(function, params.layers, TransformerBlockParams))
@@ -230,7 +230,7 @@ def checked_decoder(function: str, params: Any, ids: Any) -> TransformerDecoderP
     return params._replace(layers=layers)
 
 
-def embedded(params: TransformerDecoderParams, ids: Any, positions: Any = None) -> jax.Array:
+def _embedded(params: TransformerDecoderParams, ids: Any, positions: Any = None) -> jax.Array:
     """The tokens' vectors, with those of their positions if they are learned."""
     h = embedding(params.token_embedding, ids)
     if params.pos_embedding is None:
@@ -238,7 +238,7 @@ def embedded(params: TransformerDecoderParams, ids: Any, positions: Any = None) 
     return position_embedding(params.pos_embedding, h, positions=positions)
 
 
-def scores(params: TransformerDecoderParams, h: jax.Array) -> jax.Array:
+def _scores(params: TransformerDecoderParams, h: jax.Array) -> jax.Array:
     """The scores of all tokens, by the head, or tied to their vectors."""
     if params.head is None:
         return embedding_decode(params.token_embedding, h)

@@ -23,12 +23,12 @@ from fnmath.layers import (
     stack_with_outputs,
 )
 from fnmath.layers._arguments import unpacked
-from fnmath.networks.transformer.blocks import check_context, through_block
+from fnmath.networks.transformer.blocks import _check_context, _through_block
 from fnmath.networks.transformer.decoder import (
     TransformerDecoderParams,
-    checked_decoder,
-    embedded,
-    scores,
+    _checked_decoder,
+    _embedded,
+    _scores,
 )
 
 
@@ -64,7 +64,7 @@ def transformer_decoder_cache_init(
         Pope et al., Efficiently scaling transformer inference (2022), §2.
     """
     name = "transformer_decoder_cache_init"
-    params = checked_decoder(name, params, np.zeros(0, int))
+    params = _checked_decoder(name, params, np.zeros(0, int))
     _checks.size(name, heads=heads)
     query, key, _, _ = unpacked(name, params.layers.self_attention, MultiHeadAttentionParams)
     depth, head_features, groups = _heads(name, query, key, heads)
@@ -149,8 +149,8 @@ def transformer_decoder_decode(
         Pope et al., Efficiently scaling transformer inference (2022), §2.
     """
     name = "transformer_decoder_decode"
-    params = checked_decoder(name, params, ids)
-    check_context(name, params.layers, context, context_mask)
+    params = _checked_decoder(name, params, ids)
+    _check_context(name, params.layers, context, context_mask)
     start = _start(name, cache)
     options = {"heads": heads, "activation": activation, "epsilon": epsilon}
     options |= {"context": context, "context_mask": context_mask}
@@ -159,11 +159,11 @@ def transformer_decoder_decode(
         def attend(attention: Any, h: jax.Array, _: None) -> tuple[jax.Array, Any]:
             return multi_head_attention_decode(attention, cache, h, heads=heads, rotate=rotate)
 
-        return through_block(name, params, h, attend, **options)
+        return _through_block(name, params, h, attend, **options)
 
-    h = embedded(params, ids, start + jnp.arange(jnp.shape(ids)[-1]))
+    h = _embedded(params, ids, start + jnp.arange(jnp.shape(ids)[-1]))
     h, cache = stack_with_outputs(block, params.layers, h, extras=cache)
-    return scores(params, layer_norm(params.ln, h, epsilon=epsilon)), cache
+    return _scores(params, layer_norm(params.ln, h, epsilon=epsilon)), cache
 
 
 def _start(function: str, cache: Any) -> Integer[Array, ""]:
@@ -239,7 +239,7 @@ def transformer_decoder_generate(
     """
     name = "transformer_decoder_generate"
     _checks.key(name, key)
-    params = checked_decoder(name, params, prompt)
+    params = _checked_decoder(name, params, prompt)
     _checks.size(name, length=length)
     _checks.scalar(name, "temperature", temperature, above=0, closed="[")
     *batch, start = jnp.shape(prompt)

@@ -26,8 +26,8 @@ from fnmath.layers import (
 from fnmath.layers._arguments import Initializer, unpacked
 from fnmath.networks.transformer.blocks import (
     TransformerBlockParams,
-    check_noise,
-    through_blocks,
+    _check_noise,
+    _through_blocks,
     transformer_block_init,
 )
 
@@ -99,13 +99,13 @@ def transformer_encoder_init(
     options |= {"heads": heads, "hidden": hidden, "depth": depth, "dtype": dtype}
     position_key, layers_key = jax.random.split(key)
     return TransformerEncoderParams(
-        learned_positions(name, position_key, length, features, dtype),
+        _learned_positions(name, position_key, length, features, dtype),
         stack_init(layers_key, lambda k: transformer_block_init(k, features, **options), depth),
         layer_norm_init(features, use_bias=use_bias, dtype=dtype),
     )
 
 
-def learned_positions(
+def _learned_positions(
     function: str, key: PRNGKeyArray, length: Any, features: int, dtype: jax.typing.DTypeLike
 ) -> PositionEmbeddingParams | None:
     """A vector for each of so many positions; None for none."""
@@ -180,7 +180,7 @@ def transformer_encoder(
     params = TransformerEncoderParams(*unpacked(name, params, TransformerEncoderParams))
     _checks.floating(name, x=x)
     _checks.rank(name, "x", x, "time features")
-    check_noise(name, dropout_key, dropout_rate)
+    _check_noise(name, dropout_key, dropout_rate)
     if key_mask is not None:
         _checks.mask(name, "key_mask", key_mask, entries=np.broadcast_to(False, jnp.shape(x)[:-1]))
         x = jnp.where(jnp.isfinite(x) | jnp.asarray(key_mask)[..., None], x, 0)
@@ -189,5 +189,5 @@ def transformer_encoder(
     first, rest = (None, None) if dropout_key is None else jax.random.split(dropout_key)
     h = x if params.pos_embedding is None else position_embedding(params.pos_embedding, x)
     h = dropout(first, h, rate=dropout_rate)
-    h = through_blocks(name, params.layers, h, checkpoint=checkpoint, dropout_key=rest, **options)
+    h = _through_blocks(name, params.layers, h, checkpoint=checkpoint, dropout_key=rest, **options)
     return layer_norm(params.ln, h, epsilon=epsilon)

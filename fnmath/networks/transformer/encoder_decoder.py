@@ -14,7 +14,7 @@ from fnmath.activations import gelu
 from fnmath.initializers import normal
 from fnmath.layers import EmbeddingParams, embedding, embedding_init
 from fnmath.layers._arguments import unpacked
-from fnmath.networks.transformer.blocks import check_noise
+from fnmath.networks.transformer.blocks import _check_noise
 from fnmath.networks.transformer.decoder import (
     TransformerDecoderParams,
     transformer_decoder,
@@ -172,7 +172,7 @@ def transformer(
     """
     name = "transformer"
     token_embedding, encoder, decoder = unpacked(name, params, TransformerParams)
-    check_noise(name, dropout_key, dropout_rate)
+    _check_noise(name, dropout_key, dropout_rate)
     _checks.integer(name, source=source, target=target)
     _checks.rank(name, "source", source, "source_time")
     _checks.rank(name, "target", target, "target_time")
