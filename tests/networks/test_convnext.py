@@ -46,7 +46,7 @@ MISTAKES = [
     ),
     Mistake(
         convnext_block, (BLOCK, h[..., :3]), {}, ValueError,
-        "depthwise_conv: x has 3 channels and the kernel has 4 outputs; wanted a multiple of 3",
+        "depthwise_conv: the kernel gives 4 channels; wanted a multiple of groups, 3",
     ),
     Mistake(
         convnext_init, (KEY,), {"depths": (2, 2)}, ValueError,
