@@ -27,10 +27,11 @@ def norm_params(
     dtype: jax.typing.DTypeLike,
 ) -> NormParams:
     """Ones and zeros, checked in the name of the function."""
-    shape = features if isinstance(features, tuple) else (features,)
+    several = isinstance(features, tuple)
+    shape = features if several else (features,)
     if not shape:
         _checks.fail(function, "features is (); wanted at least one size")
-    names = ["features"] if shape != features else [f"features[{i}]" for i in range(len(shape))]
+    names = [f"features[{i}]" for i in range(len(shape))] if several else ["features"]
     _checks.size(function, **dict(zip(names, shape, strict=True)))
     _checks.boolean(function, "use_scale", use_scale)
     _checks.boolean(function, "use_bias", use_bias)
