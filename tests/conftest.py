@@ -1,6 +1,7 @@
 """Every annotated shape of fnmath is proved at run time while the tests run."""
 
 import os
+import pathlib
 
 import jaxtyping
 import pytest
@@ -25,6 +26,19 @@ def annotations_unproved():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True)
+def quickly_compiled(request):
+    """Layers and networks compile without LLVM's optimisations, which take longer than all else.
+
+    What these do to last digits is for the tests of what layers are made of, which have them.
+    """
+    chapter = request.path.relative_to(pathlib.Path(__file__).parent).parts[0]
+    plain = chapter in {"layers", "networks", "conversion"}
+    if plain != jax.config.read("jax_disable_most_optimizations"):
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", plain)
 
 
 @pytest.fixture

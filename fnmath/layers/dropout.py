@@ -279,8 +279,10 @@ def _kept(key: PRNGKeyArray, q: Any, shape: tuple[int, ...]) -> Bool[Array, "...
 
 def _keeping(rate: Any) -> Any:
     """The probability q = 1 − p of keeping; nan where the rate is an array outside [0, 1)."""
-    q = 1 - rate
-    return jnp.where((q > 0) & (q <= 1), q, jnp.nan) if isinstance(rate, jax.Array) else q
+    if not isinstance(rate, jax.Array):
+        return 1 - rate
+    q = 1 - rate.astype(jnp.promote_types(rate.dtype, jnp.float32))  # 0.999 is 1 in bfloat16
+    return jnp.where((q > 0) & (q <= 1), q, jnp.nan)
 
 
 def _scaled(key: Any, x: Any, rate: Any, shape: tuple[int, ...]) -> Float[Array, "*shape"]:

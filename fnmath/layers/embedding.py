@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 from fnmath import _checks
 from fnmath.initializers import normal
 from fnmath.layers._arguments import Initializer, drawn, unpacked
+from fnmath.layers._rows import rows_of
 
 
 class EmbeddingParams(NamedTuple):
@@ -115,11 +116,7 @@ def embedding(
     _checks.integer("embedding", ids=ids)
     ids, rows = jnp.asarray(ids), len(table)
     known = _checks.labels_known("embedding", ids, rows, noun="id")
-    places = jnp.where(known, ids, 0).astype(jnp.int32)
-    # Half precision is looked up in float32, so that its cotangents are added up in float32.
-    wide = table.astype(jnp.promote_types(table.dtype, jnp.float32))
-    vectors = wide.at[places].get(mode="promise_in_bounds", wrap_negative_indices=False)
-    return jnp.where(known[..., None], vectors, jnp.nan).astype(table.dtype)
+    return rows_of(table, ids, known)
 
 
 def embedding_decode(

@@ -18,6 +18,7 @@ from fnmath import _checks
 from fnmath.initializers import normal
 from fnmath.layers._angles import cosine_and_sine
 from fnmath.layers._arguments import Initializer, drawn
+from fnmath.layers._rows import rows_of
 from fnmath.layers.attention._offsets import ahead, checked_offset
 from fnmath.layers.attention._scores import empty
 
@@ -250,8 +251,7 @@ def position_embedding(
     _checks.integer(name, positions=positions)
     _checks.broadcasts_to(name, "positions", positions, "the entries", empty(x.shape[:-1]))
     n = jnp.asarray(positions)
-    known = _checks.is_label(n, len(E))
-    return x + jnp.where(known[..., None], E[jnp.where(known, n, 0)], jnp.nan)
+    return x + rows_of(E, n, _checks.is_label(n, len(E)))
 
 
 def alibi_bias(

@@ -166,6 +166,14 @@ def pattern(y):
     return np.asarray(y > 0)
 
 
+def test_a_rate_in_half_precision():
+    """1 − 0.001 is 1 in bfloat16."""
+    many = jnp.ones(200_000)
+    dropped = dropout(KEY, many, rate=jnp.array(0.001, jnp.bfloat16)) == 0
+    p = float(jnp.bfloat16(0.001))
+    assert abs(dropped.mean() - p) < 5 * np.sqrt(p / many.size)
+
+
 class TestParts:
     ones = jnp.ones((8, 5, 4, 16))
 

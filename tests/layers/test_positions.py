@@ -282,6 +282,20 @@ class TestPositionEmbedding:
             E,
         )
 
+    def test_narrow_integers_and_half_precision(self):
+        """300 rows are more than int8 counts, and 1,000 ones more than bfloat16 adds up singly."""
+        params = PositionEmbeddingParams(jnp.arange(300.0)[:, None])
+        rows = position_embedding(params, jnp.zeros((3, 1)), positions=jnp.array([5, 0, 9], "int8"))
+        np.testing.assert_array_equal(rows[:, 0], [5, 0, 9])
+        zeros, n = jnp.zeros((1000, 1), jnp.bfloat16), jnp.zeros(1000, int)
+
+        def total(table):
+            y = position_embedding(PositionEmbeddingParams(table), zeros, positions=n)
+            return y.astype(jnp.float32).sum()
+
+        gradient = jax.grad(total)(jnp.ones((2, 1), jnp.bfloat16))
+        np.testing.assert_array_equal(gradient[:, 0], [1000, 0])
+
     def test_transforms(self):
         n = jnp.array([2, 0, 5])
         assert_transforms(

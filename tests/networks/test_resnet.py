@@ -61,7 +61,8 @@ MISTAKES = [
         (PARAMS._replace(layer2=PARAMS.layer3, layer3=PARAMS.layer2),
          STATS._replace(layer2=STATS.layer3, layer3=STATS.layer2), x), {},
         ValueError,
-        "conv: x has 4 channels and the kernel takes 8; wanted as many",
+        "conv: x has 4 channels and the kernel takes 8; wanted as many; "
+        "did you mean jnp.moveaxis(x, -3, -1)?",
     ),
     Mistake(
         resnet_train, (PARAMS, STATS, x.astype(int)), {}, TypeError,

@@ -23,6 +23,9 @@ def sides(function: str, argument: str, window: Any) -> tuple[int, int]:
             _checks.fail(function, f"{argument} is {window}; wanted (before, behind)")
         _checks.size(function, minimum=0, **{f"{argument}[{i}]": n for i, n in enumerate(window)})
         return int(window[0]), int(window[1])
+    if isinstance(window, list):
+        problem = f"{argument} is a list; wanted an integer or a pair (before, behind)"
+        _checks.fail(function, problem, f"tuple({argument})", error=TypeError)
     _checks.size(function, minimum=0, **{argument: window})
     return int(window), int(window)
 

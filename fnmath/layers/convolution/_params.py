@@ -85,6 +85,8 @@ def fits_groups(function: str, x: Any, kernel: Any, groups: Any) -> None:
         cure = (
             f"groups={channels // inputs}" if inputs and channels and not channels % inputs else ""
         )
+        if not cure and x.shape[1 - kernel.ndim] == inputs * groups:
+            cure = f"jnp.moveaxis(x, {1 - kernel.ndim}, -1)"  # channels first, as in PyTorch
         times = f" in each of {groups} groups" if groups > 1 else ""
         _checks.fail(function, f"{came}{times}; wanted as many", cure)
     if outputs % groups:

@@ -14,6 +14,7 @@ from fnmath import _checks
 from fnmath.layers.convolution._forms import extended, extended_adjoint
 from fnmath.layers.convolution._geometry import Padding, Sizes, grid, image_axes, named_axes
 from fnmath.linear_algebra import _grids
+from fnmath.numerics._wide import computed_wide
 
 
 def unfold(
@@ -70,8 +71,13 @@ def unfold(
     if 0 in windows.counts:
         batch = x.shape[: x.ndim - len(window) - 1]
         return jnp.zeros((*batch, *windows.counts, *window, x.shape[-1]), x.dtype)
-    padded = extended(x, windows.margins, windows.modes)
-    return _grids.cut(padded, windows.counts, window, windows.strides, windows.dilation)
+
+    def cut(x: Array) -> Array:
+        padded = extended(x, windows.margins, windows.modes)
+        return _grids.cut(padded, windows.counts, window, windows.strides, windows.dilation)
+
+    # Wide, so that the cotangents of half precision are added up in float32.
+    return computed_wide(cut, x) if jnp.issubdtype(x.dtype, jnp.floating) else cut(x)
 
 
 def fold(

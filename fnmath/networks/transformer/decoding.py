@@ -17,6 +17,7 @@ from fnmath.layers import (
     DenseParams,
     KeyValueCache,
     MultiHeadAttentionParams,
+    PositionEmbeddingParams,
     key_value_cache_init,
     layer_norm,
     multi_head_attention_decode,
@@ -268,7 +269,7 @@ def _check_room(function: str, params: Any, prompt: int, length: int) -> None:
         _checks.fail(function, "prompt has no token; wanted at least one to go on from")
     if params.pos_embedding is None:
         return
-    (positions,) = unpacked(function, params.pos_embedding, type(params.pos_embedding))
+    (positions,) = unpacked(function, params.pos_embedding, PositionEmbeddingParams)
     _checks.rank(function, "params.pos_embedding", positions, "length features", exact=True)
     if prompt + length - 1 > len(positions):
         problem = f"{prompt} tokens of the prompt and {length} to draw, and {len(positions)}"

@@ -46,6 +46,11 @@ MISTAKES = [
         "conv: x has 4 channels and the kernel takes 2; wanted as many; did you mean groups=2?",
     ),
     Mistake(
+        conv, (PARAMS, jnp.ones((5, 2, 7))), {}, ValueError,
+        "conv: x has 7 channels and the kernel takes 2; wanted as many; "
+        "did you mean jnp.moveaxis(x, -2, -1)?",
+    ),
+    Mistake(
         conv, (PARAMS, x), {"groups": 3}, ValueError,
         "conv: x has 2 channels and the kernel takes 2 in each of 3 groups; wanted as many; "
         "did you mean groups=1?",

@@ -188,6 +188,14 @@ class TestUnfold:
         assert none.shape == (2, 0, 4, 2, 3, 3)
         assert fold(jnp.zeros(none.shape), size=(0, 6), padding=("SAME", 0)).shape == (2, 0, 6, 3)
 
+    def test_cotangents_of_half_precision_are_added_up_in_float32(self):
+        """361 windows see the entry in the middle: one by one they would stop at 256."""
+        windows = functools.partial(unfold, window=(19, 19), padding="SAME")
+        ones = jnp.ones((19, 19, 1), jnp.bfloat16)
+        gradient = jax.grad(lambda x: windows(x).astype(jnp.float32).sum())(ones)
+        assert gradient.dtype == jnp.bfloat16
+        assert gradient[9, 9, 0] == jnp.bfloat16(361)
+
     def test_nan_stays_in_the_windows_that_see_it(self):
         seen = jnp.isnan(unfold(jnp.zeros((5, 1)).at[3].set(jnp.nan), window=2))
         assert seen.any((1, 2)).tolist() == [False, False, True, True]
