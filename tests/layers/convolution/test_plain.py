@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fnmath.initializers import he_normal, variance_scaling, zeros
-from fnmath.layers import ConvParams, conv, conv_init, conv_transpose, unfold
+from fnmath.layers import ConvParams, ConvTransposeParams, conv, conv_init, conv_transpose, unfold
 from fnmath.linear_algebra import flatten
 from tests.helpers import Mistake, assert_gradient, assert_transforms
 from tests.layers.convolution import drawn
@@ -320,7 +320,7 @@ class TestConv:
         weight = normal(3, 1, 3, 3, 2)  # the cotangent ȳ
 
         def image_cotangent(_):
-            swapped = ConvParams(jnp.swapaxes(params.kernel, -1, -2))
+            swapped = ConvTransposeParams(jnp.swapaxes(params.kernel, -1, -2))
             return conv_transpose(swapped, weight, **options)
 
         def params_cotangent(_):
