@@ -43,7 +43,8 @@ def assert_agrees(
     """
     tensors = [torch.tensor(a, requires_grad=True) for a in args]
     expected = theirs(*tensors)
-    cotangent = np.cos(np.arange(expected.numel())).reshape(tuple(expected.shape))
+    cotangent = np.cos(np.arange(expected.numel(), dtype=np.float32)).astype(np.float64)
+    cotangent = cotangent.reshape(tuple(expected.shape))
     gradients = torch.autograd.grad(expected, tensors, torch.tensor(cotangent), allow_unused=True)
     expected = expected.detach().numpy()
 
