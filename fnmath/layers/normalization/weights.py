@@ -220,7 +220,8 @@ def spectral_norm_train(
         epsilon: What a vector is divided by at least, ε > 0; PyTorch's default.
 
     Returns:
-        The normalised kernel, and the vectors, through which no gradient flows.
+        The normalised kernel, and the vectors in the dtypes they came in, through which no gradient
+        flows.
 
     Raises:
         TypeError: If the kernel or the vectors do not hold floating-point numbers, stats is not a
@@ -241,11 +242,12 @@ def spectral_norm_train(
         Miyato, Kataoka, Koyama and Yoshida, Spectral normalization for generative adversarial
         networks (2018), algorithm 1; ``torch.nn.utils.parametrizations.spectral_norm``.
     """
-    W, stats = _known("spectral_norm_train", kernel, stats)
+    W, known = _known("spectral_norm_train", kernel, stats)
     _checks.size("spectral_norm_train", iterations=iterations)
     _checks.scalar("spectral_norm_train", "epsilon", epsilon, above=0)
-    stats = _power_method(W, stats, iterations, epsilon)
-    return _over_sigma(W, stats, kernel), stats
+    found = _power_method(W, known, iterations, epsilon)
+    kept = (a.astype(jnp.result_type(b)) for a, b in zip(found, stats, strict=True))
+    return _over_sigma(W, found, kernel), SpectralStats(*kept)
 
 
 def _wide(x: Any) -> Array:

@@ -252,3 +252,7 @@ class TestSpectralNorm:
         stats = spectral_norm_init(KEY, half)
         assert stats.u.dtype == jnp.float32
         assert spectral_norm(half, stats).dtype == jnp.bfloat16
+        for known in (stats, jax.tree.map(lambda a: a.astype(jnp.bfloat16), stats)):
+            y, after = spectral_norm_train(half, known)
+            assert y.dtype == jnp.bfloat16
+            assert after.u.dtype == after.v.dtype == known.u.dtype
