@@ -23,10 +23,13 @@ from fnmath.layers import (
     EmbeddingParams,
     GRUParams,
     LSTMParams,
+    MambaParams,
     MultiHeadAttentionParams,
     NormParams,
     PositionEmbeddingParams,
     RNNParams,
+    SpectralStats,
+    WeightNormParams,
 )
 
 RECURRENT = (RNNParams, GRUParams, LSTMParams)
@@ -37,6 +40,19 @@ def present(**arrays: Any) -> Named:
     return {name: a for name, a in arrays.items() if a is not None}
 
 
+def _within(**parts: Named) -> Named:
+    """The arrays of the parts of a layer, under the names of both."""
+    return {f"{part}.{name}": a for part, arrays in parts.items() for name, a in arrays.items()}
+
+
+def _torch_dense(p: DenseParams) -> Named:
+    return present(weight=p.kernel.T, bias=p.bias)
+
+
+def _torch_bilinear(p: BilinearParams) -> Named:
+    return present(weight=jnp.moveaxis(p.kernel, -1, 0), bias=p.bias)
+
+
 def _torch_conv(p: ConvParams) -> Named:
     """(*window, in, out) as (out, in, *window)."""
     return present(weight=jnp.moveaxis(p.kernel, (-1, -2), (0, 1)), bias=p.bias)
@@ -45,6 +61,47 @@ def _torch_conv(p: ConvParams) -> Named:
 def _torch_conv_transpose(p: ConvTransposeParams) -> Named:
     """(*window, in, out) as (in, out, *window)."""
     return present(weight=jnp.moveaxis(p.kernel, (-2, -1), (0, 1)), bias=p.bias)
+
+
+def _torch_weight_norm(layout: Callable[[Any], Named]) -> Callable[[Any], Named]:
+    """The layout of a layer whose kernel may be one by its columns, in lengths and directions.
+
+    Both are laid out as the kernel is: the lengths have an axis of size 1 for each that is summed.
+    """
+
+    def either(p: Any) -> Named:
+        if not isinstance(p.kernel, WeightNormParams):
+            return layout(p)
+        v, g = p.kernel
+        arrays = layout(p._replace(kernel=v))
+        weights = (jnp.expand_dims(g, tuple(range(v.ndim - 1))), v)
+        for i, a in enumerate(weights):
+            name = f"parametrizations.weight.original{i}"
+            arrays[name] = layout(p._replace(kernel=a))["weight"]
+        del arrays["weight"]
+        return arrays
+
+    return either
+
+
+def _torch_spectral_norm(s: SpectralStats) -> Named:
+    """The rows with their window last, in one axis, as in the weight of a convolution."""
+    return {
+        "parametrizations.weight.0._u": s.u,
+        "parametrizations.weight.0._v": jnp.moveaxis(s.v, -1, 0).ravel(),
+    }
+
+
+def _torch_mamba(p: MambaParams) -> Named:
+    """The names of the block in its authors' implementation."""
+    parts = _within(
+        in_proj=_torch_dense(p.in_projection),
+        conv1d=_torch_conv(ConvParams(p.conv_kernel, p.conv_bias)),
+        x_proj=_torch_dense(p.selection),
+        dt_proj=_torch_dense(p.step),
+        out_proj=_torch_dense(p.out_projection),
+    )
+    return parts | {"A_log": p.A_log, "D": p.D}
 
 
 def _torch_attention(p: MultiHeadAttentionParams) -> Named:
@@ -80,14 +137,16 @@ def _torch_layers(layers: Sequence[Any]) -> Named:
 
 
 TORCH: Layouts = {
-    DenseParams: lambda p: present(weight=p.kernel.T, bias=p.bias),
-    BilinearParams: lambda p: present(weight=jnp.moveaxis(p.kernel, -1, 0), bias=p.bias),
+    DenseParams: _torch_weight_norm(_torch_dense),
+    BilinearParams: _torch_weight_norm(_torch_bilinear),
     EmbeddingParams: lambda p: {"weight": p.embedding},
     PositionEmbeddingParams: lambda p: {"weight": p.embedding},
-    ConvParams: _torch_conv,
-    ConvTransposeParams: _torch_conv_transpose,
+    ConvParams: _torch_weight_norm(_torch_conv),
+    ConvTransposeParams: _torch_weight_norm(_torch_conv_transpose),
     NormParams: lambda p: present(weight=p.scale, bias=p.bias),
     BatchStats: lambda s: {"running_mean": s.mean, "running_var": s.var},
+    SpectralStats: _torch_spectral_norm,
+    MambaParams: _torch_mamba,
     MultiHeadAttentionParams: _torch_attention,
     BidirectionalParams: _torch_recurrent,
     **dict.fromkeys(RECURRENT, _torch_recurrent),
@@ -104,6 +163,9 @@ def torch_layout(tree: Any) -> Callable[[Any], Named] | None:
 
 def _flax_conv_transpose(p: ConvTransposeParams) -> Named:
     """The window the other way round: Flax's transposed convolution slides its kernel unflipped."""
+    if isinstance(p.kernel, WeightNormParams):
+        arrays = _flax_conv_transpose(p._replace(kernel=p.kernel.direction))
+        return {"kernel.direction": arrays.pop("kernel"), "kernel.scale": p.kernel.scale, **arrays}
     return present(kernel=jnp.flip(p.kernel, range(p.kernel.ndim - 2)), bias=p.bias)
 
 

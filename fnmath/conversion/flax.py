@@ -33,6 +33,10 @@ def to_flax(
     Recurrent cells are those of ``flax.linen``: each gate's arrays under a name of its own. Where
     two biases occur as their sum alone, Flax keeps one, and the sum is put there.
 
+    What Flax has no module for keeps the names of its fields, and so does a normalised kernel:
+    Flax's ``WeightNorm`` adds an ε to the squares of lengths, and its ``SpectralNorm`` keeps u and
+    σ, but no v, so that the same arrays would not give the same kernel.
+
     Gradient:
         θ̄ = Pᵀ τ̄
 

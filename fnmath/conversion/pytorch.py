@@ -15,7 +15,7 @@ from fnmath import _checks
 from fnmath.conversion import _trees
 from fnmath.conversion._layouts import torch_layout
 
-STATISTICS = ("running_mean", "running_var")
+STATISTICS = ("running_mean", "running_var", "_u", "_v")
 
 
 def to_torch(
@@ -27,7 +27,15 @@ def to_torch(
 
     Of running statistics it makes ``running_mean`` and ``running_var``, of attention
     ``in_proj_weight`` and so on, of one recurrent layer or a tuple of them ``weight_ih_l0`` and so
-    on. ``{name: torch.tensor(np.asarray(a)) for name, a in to_torch(params).items()}`` is what
+    on, of a Mamba block the names of its authors' implementation.
+
+    A layer whose kernel is a ``WeightNormParams`` becomes one of
+    ``torch.nn.utils.parametrizations.weight_norm``, with ``dim=1`` for a transposed convolution;
+    ``SpectralStats`` become the buffers of its ``spectral_norm`` of a dense layer or a convolution.
+    The kernel itself is a plain one here and has another name there, which ``names`` must say:
+    ``{"fc.weight": "fc.parametrizations.weight.original"}``.
+
+    ``{name: torch.tensor(np.asarray(a)) for name, a in to_torch(params).items()}`` is what
     ``module.load_state_dict`` takes.
 
     Gradient:

@@ -104,6 +104,14 @@ LAYERS = {
     "lstm, both ways, twice": layers.recurrent_stack_init(
         KEY, 3, 2, init=partial(layers.bidirectional_init, init=layers.lstm_init), depth=2
     ),
+    "weight norm, dense": layers.DenseParams(
+        layers.WeightNormParams(jnp.ones((3, 2)), jnp.ones(2)), jnp.ones(2)
+    ),
+    "weight norm, transposed": layers.ConvTransposeParams(
+        layers.WeightNormParams(jnp.ones((3, 2, 4, 5)), jnp.ones(5))
+    ),
+    "spectral norm": layers.SpectralStats(jnp.ones(5), jnp.ones((3, 2, 4))),
+    "mamba": layers.mamba_init(KEY, 4, states=3),
     "a tree": {"a": (jnp.ones(2), None, layers.dense_init(KEY, 2, 2)), "b": jnp.ones((2, 1))},
 }  # fmt: skip
 
@@ -231,6 +239,110 @@ class TestTorch:
         x = draw(5, 3)
         assert_same(layers.stack(layers.dense, params, x), outputs(torch, module["h"], x))
         assert set(to_torch({"blocks": params}, **options)) == set(module.state_dict())
+
+
+def normalised(torch, kind):
+    """A module, the layer that it is, and how its parameters start."""
+    nn = torch.nn
+    if kind == "dense":
+        return nn.Linear(3, 4), layers.dense, layers.dense_init(KEY, 3, 4, dtype=float)
+    if kind == "convolution":
+        like = layers.conv_init(KEY, (3, 2), 3, 4, dtype=float)
+        return nn.Conv2d(3, 4, (3, 2)), partial(layers.conv, padding="VALID"), like
+    like = layers.conv_transpose_init(KEY, (3, 2), 3, 4, dtype=float)
+    layer = partial(layers.conv_transpose, strides=2, padding=0)
+    return nn.ConvTranspose2d(3, 4, (3, 2), stride=2), layer, like
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kind", ["dense", "convolution", "transposed convolution"])
+class TestTorchNormalisedKernels:
+    """Both ways: PyTorch's module as it is here, and a new module that is given our arrays."""
+
+    def images(self, torch, kind):
+        x = draw(2, 5, 6, 3)
+        channels = 3 if kind == "dense" else 1
+        return x, torch.tensor(np.asarray(x)).movedim(3, channels), channels
+
+    def test_weight_norm(self, torch, kind):
+        norm = torch.nn.utils.parametrizations.weight_norm
+        (module, layer, like), (again, *_) = normalised(torch, kind), normalised(torch, kind)
+        dim = 1 if kind == "transposed convolution" else 0
+        module, again = norm(module, dim=dim).double(), norm(again, dim=dim).double()
+        with torch.no_grad():
+            module.parametrizations.weight.original0.mul_(2)  # no longer the directions' length
+        like = like._replace(kernel=layers.weight_norm_init(like.kernel))
+        params = from_torch(module.state_dict(), like)
+        x, theirs, axis = self.images(torch, kind)
+        expected = outputs(torch, module, theirs).movedim(axis, 3)
+        whole = params._replace(kernel=layers.weight_norm(params.kernel))
+        assert_same(layer(whole, x), expected)
+        state = {k: torch.tensor(np.asarray(a)) for k, a in to_torch(params).items()}
+        again.load_state_dict(state, strict=True)
+        assert_same(outputs(torch, again, theirs).movedim(axis, 3), expected)
+
+    def test_spectral_norm(self, torch, kind):
+        """The kernel as it is evaluated, and the vectors after one step more of the training."""
+        norm = torch.nn.utils.parametrizations.spectral_norm
+        (module, layer, like), (again, *_) = normalised(torch, kind), normalised(torch, kind)
+        module, again = norm(module).double(), norm(again).double()
+        names = {"weight": "parametrizations.weight.original"}
+        start = layers.spectral_norm_init(KEY, like.kernel)
+        params = from_torch(module.state_dict(), like, names=names)
+        stats = from_torch(module.state_dict(), start)
+        x, theirs, axis = self.images(torch, kind)
+        kernel = layers.spectral_norm(params.kernel, stats)
+        expected = outputs(torch, module.eval(), theirs).movedim(axis, 3)
+        assert_same(layer(params._replace(kernel=kernel), x), expected)
+
+        arrays = {**to_torch(params, names=names), **to_torch(stats)}
+        state = {k: torch.tensor(np.asarray(a)) for k, a in arrays.items()}
+        again.load_state_dict(state, strict=True)
+        kernel, stats = layers.spectral_norm_train(params.kernel, stats)
+        expected = outputs(torch, again.train(), theirs).movedim(axis, 3)
+        assert_same(layer(params._replace(kernel=kernel), x), expected)
+        after = from_torch(again.state_dict(), start)
+        assert_same(stats.u, after.u)
+        assert_same(stats.v, after.v)
+
+
+@pytest.mark.usefixtures("x64")
+def test_mamba(torch):
+    """The block of the paper, step by step, on a state dict with the names of its implementation.
+
+    Written after algorithm 2 and figure 3, with the sizes that the implementation gives them.
+    """
+    features, inner, states, width, rank = 4, 8, 3, 4, 2
+    shapes = {
+        "in_proj.weight": (2 * inner, features), "conv1d.weight": (inner, 1, width),
+        "conv1d.bias": (inner,), "x_proj.weight": (rank + 2 * states, inner),
+        "dt_proj.weight": (inner, rank), "dt_proj.bias": (inner,),
+        "A_log": (inner, states), "D": (inner,), "out_proj.weight": (features, inner),
+    }  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    state = {k: torch.randn(s, generator=generator).double() / 2 for k, s in shapes.items()}
+
+    def block(x):
+        F, time = torch.nn.functional, x.shape[1]
+        u, gate = (x @ state["in_proj.weight"].T).chunk(2, dim=-1)
+        past = F.pad(u.mT, (width - 1, 0))
+        u = F.silu(F.conv1d(past, state["conv1d.weight"], state["conv1d.bias"], groups=inner).mT)
+        s, B, C = (u @ state["x_proj.weight"].T).split([rank, states, states], dim=-1)
+        delta = F.softplus(s @ state["dt_proj.weight"].T + state["dt_proj.bias"])
+        A, h, ys = -torch.exp(state["A_log"]), torch.zeros(len(x), inner, states).double(), []
+        for t in range(time):
+            kept = torch.exp(delta[:, t, :, None] * A)
+            h = kept * h + delta[:, t, :, None] * B[:, t, None] * u[:, t, :, None]
+            ys.append((h * C[:, t, None]).sum(-1) + state["D"] * u[:, t])
+        return (torch.stack(ys, 1) * F.silu(gate)) @ state["out_proj.weight"].T
+
+    like = layers.mamba_init(KEY, features, states=states, width=width, rank=rank, dtype=float)
+    params, x = from_torch(state, like), draw(2, 5, features)
+    assert_same(layers.mamba(params, x)[0], block(torch.tensor(np.asarray(x))))
+    there = to_torch(params)
+    assert there.keys() == state.keys()
+    for name, a in there.items():
+        np.testing.assert_array_equal(a, state[name])
 
 
 @pytest.mark.usefixtures("x64")

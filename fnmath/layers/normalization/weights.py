@@ -26,10 +26,13 @@ class WeightNormParams(NamedTuple):
 
 
 class SpectralStats(NamedTuple):
-    """Singular vectors of a kernel, as far as found: ``u`` of the outputs, ``v`` of the rows."""
+    """Singular vectors of a kernel, as far as found: ``u`` of the outputs, ``v`` of the rows.
+
+    The rows keep the axes that the kernel has for them.
+    """
 
     u: Float[Array, " out"]
-    v: Float[Array, " rows"]
+    v: Float[Array, "*window in"]
 
 
 def weight_norm_init(kernel: Float[Array, "*window in out"]) -> WeightNormParams:
@@ -149,9 +152,9 @@ def spectral_norm_init(
     _checks.scalar("spectral_norm_init", "epsilon", epsilon, above=0)
     rows, outputs = W.shape
     draws = jax.random.normal(key, (outputs + rows,), W.dtype)
-    drawn = SpectralStats(draws[:outputs], draws[outputs:])
-    unit = SpectralStats(*(_unit(a, a, epsilon) for a in drawn))
-    return _power_method(W, unit, iterations, epsilon)
+    unit = (_unit(a, a, epsilon) for a in (draws[:outputs], draws[outputs:]))
+    u, v = _power_method(W, SpectralStats(*unit), iterations, epsilon)
+    return SpectralStats(u, v.reshape(kernel.shape[:-1]))
 
 
 def spectral_norm(
@@ -170,7 +173,8 @@ def spectral_norm(
 
     Args:
         kernel: The kernel W; outputs last.
-        stats: The singular vectors u of the outputs and v of the rows, of length 1.
+        stats: The singular vectors u of the outputs and v of the rows, of length 1, in the shapes
+            ``kernel.shape[-1:]`` and ``kernel.shape[:-1]``.
 
     Returns:
         The normalised kernel.
@@ -192,7 +196,7 @@ def spectral_norm(
         networks (2018), §2.1, equation (8), and §2.2, equation (12) (the gradient).
     """
     W, stats = _known("spectral_norm", kernel, stats)
-    return _over_sigma(W, stats, kernel)
+    return _over_sigma(W, _in_rows(W, stats), kernel)
 
 
 def spectral_norm_train(
@@ -242,12 +246,12 @@ def spectral_norm_train(
         Miyato, Kataoka, Koyama and Yoshida, Spectral normalization for generative adversarial
         networks (2018), algorithm 1; ``torch.nn.utils.parametrizations.spectral_norm``.
     """
-    W, known = _known("spectral_norm_train", kernel, stats)
+    W, stats = _known("spectral_norm_train", kernel, stats)
     _checks.size("spectral_norm_train", iterations=iterations)
     _checks.scalar("spectral_norm_train", "epsilon", epsilon, above=0)
-    found = _power_method(W, known, iterations, epsilon)
-    kept = (a.astype(jnp.result_type(b)) for a, b in zip(found, stats, strict=True))
-    return _over_sigma(W, found, kernel), SpectralStats(*kept)
+    found = _power_method(W, _in_rows(W, stats), iterations, epsilon)
+    kept = jax.tree.map(lambda a, b: a.reshape(b.shape).astype(b.dtype), found, stats)
+    return _over_sigma(W, found, kernel), kept
 
 
 def _wide(x: Any) -> Array:
@@ -268,18 +272,24 @@ def _matrix(function: str, kernel: Any) -> Array:
 
 
 def _known(function: str, kernel: Any, stats: Any) -> tuple[Array, SpectralStats]:
-    """The kernel as a matrix, and the vectors that fit it."""
+    """The kernel as a matrix, and the vectors; raise unless they fit each other."""
     W = _matrix(function, kernel)
     if not (isinstance(stats, tuple) and len(stats) == 2):
         problem = f"stats is a {type(stats).__name__}; wanted SpectralStats(u, v)"
         _checks.fail(function, problem, error=TypeError)
-    stats = SpectralStats(*stats)
-    _checks.floating(function, **stats._asdict())
-    for name, size in zip(stats._fields, W.shape[::-1], strict=True):
-        a = getattr(stats, name)
-        _checks.rank(function, name, a, "n", exact=True)
-        _checks.same_size(function, f"entries of {name}", stats=len(a), kernel=size)
-    return W, SpectralStats(*(jnp.asarray(a, W.dtype) for a in stats))
+    _checks.floating(function, **dict(zip(SpectralStats._fields, stats, strict=True)))
+    found = SpectralStats(*map(jnp.asarray, stats))
+    wanted = SpectralStats(u=kernel.shape[-1:], v=kernel.shape[:-1])
+    for name, a, shape in zip(found._fields, found, wanted, strict=True):
+        if a.shape != shape:
+            problem = f"{name} has shape {a.shape}; wanted {shape}"
+            _checks.fail(function, f"{problem}, for a kernel of shape {kernel.shape}")
+    return W, found
+
+
+def _in_rows(W: Array, stats: SpectralStats) -> SpectralStats:
+    """The vectors with one axis, in the dtype of the matrix."""
+    return SpectralStats(*(jnp.ravel(a).astype(W.dtype) for a in stats))
 
 
 def _unit(x: Array, otherwise: Array, epsilon: Any) -> Array:

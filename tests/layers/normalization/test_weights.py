@@ -61,7 +61,7 @@ MISTAKES = [
     ),
     Mistake(
         spectral_norm, (kernel, SpectralStats(jnp.ones(3), jnp.ones(2))), {}, ValueError,
-        "spectral_norm: the number of entries of u must agree: stats has 3 and kernel has 2",
+        "spectral_norm: u has shape (3,); wanted (2,), for a kernel of shape (3, 2)",
     ),
     Mistake(
         spectral_norm_train, (kernel, STATS), {"iterations": 1.0}, TypeError,
@@ -73,7 +73,7 @@ MISTAKES = [
     ),
     Mistake(
         spectral_norm_train, (kernel, SpectralStats(STATS.u, STATS.v[None])), {}, ValueError,
-        "spectral_norm_train: v has shape (1, 3); wanted exactly 1 axis, (n)",
+        "spectral_norm_train: v has shape (1, 3); wanted (3,), for a kernel of shape (3, 2)",
     ),
 ]  # fmt: skip
 
@@ -111,19 +111,19 @@ class TestAgainstTorch:
         """The kernel, its gradient, and the vectors, after torch's own steps from equal starts."""
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         (*rows, outputs), seed = configuration
-        kernel, u, v = arrays(seed, (*rows, outputs), (outputs,), (int(np.prod(rows)),))
+        kernel, u, v = arrays(seed, (*rows, outputs), (outputs,), rows)
         u, v = u / np.linalg.norm(u), v / np.linalg.norm(v)
 
         def ours(kernel):
             stats = SpectralStats(jnp.asarray(u, kernel.dtype), jnp.asarray(v, kernel.dtype))
             y, stats = spectral_norm_train(kernel, stats, iterations=iterations)
-            return jnp.concatenate([y.ravel(), *stats])
+            return jnp.concatenate([a.ravel() for a in (y, *stats)])
 
         def theirs(kernel):
             W = kernel.reshape(-1, outputs).T
             torch_module = torch.nn.utils.parametrizations._SpectralNorm
             module = torch_module(W.detach(), n_power_iterations=iterations, eps=1e-12)
-            module._u.copy_(torch.tensor(u)), module._v.copy_(torch.tensor(v))
+            module._u.copy_(torch.tensor(u)), module._v.copy_(torch.tensor(v.ravel()))
             y = module.train()(W).T.reshape(kernel.shape)
             return torch.cat([y.ravel(), module._u, module._v])
 
