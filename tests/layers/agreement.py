@@ -8,6 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+# What hypothesis draws is the same in each run, and compiling takes as long as it takes.
+DRAWN = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+BATCHES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+SIZES = st.integers(1, 6)
 
 
 def arrays(seed: int, *shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -16,16 +23,27 @@ def arrays(seed: int, *shapes: tuple[int, ...]) -> list[np.ndarray]:
     return [rng.normal(size=s).astype(np.float32).astype(np.float64) for s in shapes]
 
 
+def normal(seed: int, *shape: int) -> np.ndarray:
+    """One such array."""
+    return arrays(seed, shape)[0]
+
+
 def draws(seed: int, *shapes: tuple[int, ...]) -> list[jax.Array]:
     """The same as JAX arrays, in the widest precision that is switched on."""
     return [jnp.asarray(a, float) for a in arrays(seed, *shapes)]
 
 
-def assert_close(actual: Any, expected: Any, rtol: float, what: str = "") -> None:
-    """The two agree to ``rtol`` of the largest expected entry, or of 1 where that is smaller."""
+def assert_close(
+    actual: Any, expected: Any, rtol: float, what: str = "", *, differences_of: float = 0.0
+) -> None:
+    """The two agree to ``rtol`` of the largest expected entry.
+
+    Where the entries are differences of larger numbers, these are what ``rtol`` is of.
+    """
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
-    largest = max(1.0, float(np.abs(expected).max(initial=0)))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=rtol * largest, err_msg=what)
+    assert actual.shape == expected.shape, what
+    atol = rtol * np.abs(expected).max(initial=differences_of)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol, err_msg=what)
 
 
 def assert_agrees(
@@ -35,6 +53,7 @@ def assert_agrees(
     *args: np.ndarray,
     rtol: float = 1e-10,
     rtol32: float = 1e-5,
+    differences_of: float = 0.0,
 ) -> None:
     """``ours`` and ``theirs`` give the same output, and the same cotangent for each argument.
 
@@ -60,7 +79,8 @@ def assert_agrees(
         found = both(tuple(map(jnp.asarray, args)), jnp.asarray(cotangent))
     for (y, ours_), tolerance, dtype in zip(found, (rtol, rtol32), ("f8", "f4"), strict=True):
         assert y.dtype == dtype
-        assert_close(y, expected, tolerance, f"output, {dtype}")
+        options = {"differences_of": differences_of}
+        assert_close(y, expected, tolerance, f"output, {dtype}", **options)
         for i, (g, theirs_) in enumerate(zip(ours_, gradients, strict=True)):
             wanted = np.zeros(args[i].shape) if theirs_ is None else theirs_.numpy()
-            assert_close(g, wanted, tolerance, f"gradient {i}, {dtype}")
+            assert_close(g, wanted, tolerance, f"gradient {i}, {dtype}", **options)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fnmath.initializers import zeros
 from fnmath.layers import BilinearParams, bilinear, bilinear_init
 from tests.helpers import Mistake, assert_transforms
-from tests.layers.against_torch import BATCHES, DRAWN, SIZES, assert_equals_torch, normal
+from tests.layers.agreement import BATCHES, DRAWN, SIZES, assert_agrees, normal
 from tests.linear_algebra.cotangents import assert_cotangents
 
 KEY = jax.random.key(0)
@@ -83,7 +83,7 @@ class TestBilinear:
         def ours(kernel, x, y, bias=None):
             return bilinear(BilinearParams(kernel, bias), x, y)
 
-        assert_equals_torch(ours, theirs, arrays)
+        assert_agrees(torch, ours, theirs, *arrays)
 
     @pytest.mark.usefixtures("x64")
     def test_reference(self):

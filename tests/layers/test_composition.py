@@ -25,7 +25,7 @@ from fnmath.layers import (
 )
 from fnmath.networks import mlp, mlp_init
 from tests.helpers import Mistake, assert_transforms
-from tests.layers.against_torch import normal
+from tests.layers.agreement import normal
 
 KEY = jax.random.key(0)
 x = jnp.asarray(normal(0, 4, 3), jnp.float32)

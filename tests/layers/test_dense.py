@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fnmath.initializers import he_normal, zeros
 from fnmath.layers import DenseParams, dense, dense_init
 from tests.helpers import Mistake, assert_gradient, assert_transforms
-from tests.layers.against_torch import BATCHES, DRAWN, SIZES, assert_equals_torch, normal
+from tests.layers.agreement import BATCHES, DRAWN, SIZES, assert_agrees, normal
 
 KEY = jax.random.key(0)
 PARAMS = DenseParams(jnp.ones((3, 2)), jnp.zeros(2))
@@ -115,10 +115,11 @@ class TestDense:
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         arrays = [normal(1, inputs, outputs), normal(2, *batch, inputs)]
         arrays += [normal(3, outputs)] * with_bias
-        assert_equals_torch(
+        assert_agrees(
+            torch,
             lambda kernel, x, bias=None: dense(DenseParams(kernel, bias), x),
             lambda kernel, x, bias=None: torch.nn.functional.linear(x, kernel.T, bias),
-            arrays,
+            *arrays,
         )
 
     @pytest.mark.usefixtures("x64")

@@ -11,7 +11,7 @@ import pytest
 from fnmath.initializers import he_normal, orthogonal, zeros
 from fnmath.layers import DenseParams, EinsumDenseParams, dense, einsum_dense, einsum_dense_init
 from tests.helpers import Mistake, assert_transforms
-from tests.layers.against_torch import assert_close, normal
+from tests.layers.agreement import assert_close, normal
 from tests.linear_algebra.cotangents import assert_cotangents
 
 KEY = jax.random.key(0)

@@ -12,7 +12,7 @@ from fnmath.initializers import he_normal, ones
 from fnmath.layers import EmbeddingParams, embedding, embedding_decode, embedding_init
 from fnmath.numerics import checked
 from tests.helpers import Mistake, assert_transforms
-from tests.layers.against_torch import BATCHES, DRAWN, SIZES, assert_equals_torch, normal
+from tests.layers.agreement import BATCHES, DRAWN, SIZES, assert_agrees, normal
 from tests.linear_algebra.cotangents import assert_cotangents
 
 KEY = jax.random.key(0)
@@ -71,10 +71,11 @@ class TestEmbedding:
         """Six words at most, and up to 27 places: most ids stand in several."""
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         ids = np.random.default_rng(seed).integers(0, vocabulary, batch)
-        assert_equals_torch(
+        assert_agrees(
+            torch,
             lambda table: embedding(EmbeddingParams(table), jnp.asarray(ids)),
             lambda table: torch.nn.functional.embedding(torch.tensor(ids), table),
-            [normal(1, vocabulary, features)],
+            normal(1, vocabulary, features),
         )
 
     def test_reference(self):

@@ -9,7 +9,7 @@ from fnmath.activations import tanh
 from fnmath.layers import DenseParams
 from fnmath.networks import AutoencoderParams, autoencoder, autoencoder_init, mlp
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import assert_equals_torch, assert_second_order, linear, randomized
+from tests.networks.torch_forms import assert_equals_torch, assert_second_order, linear, randomized
 
 KEY = jax.random.key(0)
 PARAMS = autoencoder_init(KEY, (6, 4, 2))
@@ -70,11 +70,11 @@ class TestAutoencoder:
         def theirs(params, x):
             for half in params:
                 for i, layer in enumerate(half):
-                    x = linear(torch, layer, x)
+                    x = linear(layer, x)
                     x = torch.relu(x) if i < len(half) - 1 else x
             return x
 
-        assert_equals_torch(torch, autoencoder, theirs, params, x)
+        assert_equals_torch(autoencoder, theirs, params, x)
 
     def test_the_best_linear_code_is_that_of_the_principal_components(self):
         """There the squared error is least: its gradient is 0, and no step makes it smaller."""

@@ -7,7 +7,7 @@ import pytest
 
 from fnmath.networks import convnext, convnext_block, convnext_block_init, convnext_init
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import (
+from tests.networks.torch_forms import (
     assert_equals_torch,
     assert_second_order,
     conv2d,
@@ -81,19 +81,19 @@ def in_torch(torch):
         return F.layer_norm(x, x.shape[-1:], params.scale, params.bias, 1e-6)
 
     def block(params, x):
-        h = conv2d(torch, params.dwconv, x, padding=3, groups=x.shape[-1])
-        h = linear(torch, params.pwconv1, norm(params.norm, h))
-        h = linear(torch, params.pwconv2, F.gelu(h))
+        h = conv2d(params.dwconv, x, padding=3, groups=x.shape[-1])
+        h = linear(params.pwconv1, norm(params.norm, h))
+        h = linear(params.pwconv2, F.gelu(h))
         return x + (h if params.gamma is None else params.gamma * h)
 
     def network(params, h):
         for i, (down, stage) in enumerate(zip(*params[:2], strict=True)):
             h = norm(down.norm, h) if i else h
-            h = conv2d(torch, down.conv, h, stride=down.conv.kernel.shape[0])
+            h = conv2d(down.conv, h, stride=down.conv.kernel.shape[0])
             h = h if i else norm(down.norm, h)
             for j in range(len(stage.dwconv.kernel)):
                 h = block(jax.tree.map(lambda a, j=j: a[j], stage), h)
-        return linear(torch, params.head, norm(params.norm, h.mean((1, 2))))
+        return linear(params.head, norm(params.norm, h.mean((1, 2))))
 
     return block, network
 
@@ -104,7 +104,7 @@ class TestConvnextBlock:
     def test_equals_torch(self, torch, layer_scale):
         params = convnext_block_init(KEY, 4, layer_scale=layer_scale, dtype=jnp.float64)
         x = jax.random.normal(KEY, (3, 5, 6, 4), jnp.float64)
-        assert_equals_torch(torch, convnext_block, in_torch(torch)[0], randomized(params), x)
+        assert_equals_torch(convnext_block, in_torch(torch)[0], randomized(params), x)
 
     def test_begins_as_nearly_the_identity(self):
         params = convnext_block_init(KEY, 4, dtype=jnp.float64)
@@ -135,7 +135,7 @@ class TestConvnext:
     def test_equals_torch(self, torch):
         params = randomized(convnext_init(KEY, **SMALL, layer_scale=1.0, dtype=jnp.float64))
         x = jax.random.normal(KEY, (3, 9, 12, 3), jnp.float64)  # a row is left over
-        assert_equals_torch(torch, convnext, in_torch(torch)[1], params, x)
+        assert_equals_torch(convnext, in_torch(torch)[1], params, x)
 
     def test_rates_of_dropping_rise_from_nothing(self):
         """Of three blocks the first is never dropped, and the last with the whole rate."""

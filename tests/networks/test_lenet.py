@@ -9,7 +9,7 @@ from fnmath.activations import relu, tanh
 from fnmath.layers import avg_pool, max_pool
 from fnmath.networks import lenet, lenet_init
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import (
+from tests.networks.torch_forms import (
     assert_equals_torch,
     assert_second_order,
     conv2d,
@@ -67,12 +67,12 @@ def in_torch(torch, size, activation, pool):
         margin = (32 - size) // 2
         h = x
         for layer, padding in ((params.conv1, margin), (params.conv2, 0)):
-            h = activation(conv2d(torch, layer, h, padding=padding))
+            h = activation(conv2d(layer, h, padding=padding))
             h = pool(h.movedim(-1, 1), 2).movedim(1, -1)
         h = h.flatten(1)
         for layer in (params.fc1, params.fc2):
-            h = activation(linear(torch, layer, h))
-        return linear(torch, params.fc3, h)
+            h = activation(linear(layer, h))
+        return linear(params.fc3, h)
 
     return network
 
@@ -90,7 +90,6 @@ class TestLenet:
             ours, theirs = (tanh, avg_pool), (F.tanh, F.avg_pool2d)
         options = dict(zip(("activation", "pool"), ours, strict=True))
         assert_equals_torch(
-            torch,
             lambda p, x: lenet(p, x, **options),
             in_torch(torch, size, *theirs),
             params,

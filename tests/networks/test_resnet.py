@@ -8,10 +8,10 @@ import pytest
 from fnmath.activations import tanh
 from fnmath.networks import ResnetStats, resnet, resnet_init, resnet_train
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import (
+from tests.networks.torch_forms import (
     assert_equals_torch,
+    assert_near,
     assert_second_order,
-    close,
     conv2d,
     linear,
     randomized,
@@ -111,22 +111,22 @@ def in_torch(torch, stats, moved=None):
         return y.movedim(1, -1)
 
     def block(params, stats, x, stride):
-        h = norm(params.bn1, stats.bn1, conv2d(torch, params.conv1, x, stride=stride, padding=1))
-        h = norm(params.bn2, stats.bn2, conv2d(torch, params.conv2, F.relu(h), padding=1))
+        h = norm(params.bn1, stats.bn1, conv2d(params.conv1, x, stride=stride, padding=1))
+        h = norm(params.bn2, stats.bn2, conv2d(params.conv2, F.relu(h), padding=1))
         if params.downsample is not None:
-            z = conv2d(torch, params.downsample.conv, x, stride=stride)
+            z = conv2d(params.downsample.conv, x, stride=stride)
             z = norm(params.downsample.bn, stats.downsample.bn, z)
         else:
             z = F.pad(x[:, ::stride, ::stride], (0, h.shape[-1] - x.shape[-1]))
         return F.relu(z + h)
 
     def network(params, x):
-        h = F.relu(norm(params.bn1, stats.bn1, conv2d(torch, params.conv1, x, padding=1)))
+        h = F.relu(norm(params.bn1, stats.bn1, conv2d(params.conv1, x, padding=1)))
         for i, stage in enumerate(("layer1", "layer2", "layer3")):
             ours, theirs = blocks(getattr(params, stage)), blocks(getattr(stats, stage))
             for j, (p, s) in enumerate(zip(ours, theirs, strict=True)):
                 h = block(p, s, h, 2 if i and not j else 1)
-        return linear(torch, params.fc, h.mean((1, 2)))
+        return linear(params.fc, h.mean((1, 2)))
 
     return network
 
@@ -138,9 +138,7 @@ class TestAgainstTorch:
     def test_evaluated(self, torch, shortcut):
         params, stats = drawn(14, shortcut=shortcut)
         x = jax.random.normal(KEY, (3, 9, 8, 3), jnp.float64)
-        assert_equals_torch(
-            torch, lambda p, x: resnet(p, stats, x), in_torch(torch, stats), params, x
-        )
+        assert_equals_torch(lambda p, x: resnet(p, stats, x), in_torch(torch, stats), params, x)
 
     @pytest.mark.parametrize("shortcut", ["identity", "projection"])
     def test_learning(self, torch, shortcut):
@@ -149,7 +147,6 @@ class TestAgainstTorch:
         x = jax.random.normal(KEY, (3, 9, 8, 3), jnp.float64)
         moved = []
         assert_equals_torch(
-            torch,
             lambda p, x: resnet_train(p, stats, x)[0],
             in_torch(torch, stats, moved),
             params,
@@ -162,7 +159,7 @@ class TestAgainstTorch:
                 in_order += [block.bn1, block.bn2]
                 in_order += [] if block.downsample is None else [block.downsample.bn]
         for ours, theirs in zip(jax.tree.leaves(in_order), moved, strict=True):
-            close(ours, theirs, 1e-9)
+            assert_near(ours, theirs, 1e-9)
 
 
 @pytest.mark.usefixtures("x64")
@@ -200,9 +197,9 @@ class TestLaws:
             return resnet_train(params, stats, x, axis_name="devices")
 
         parts, stats_of_parts = jax.vmap(part, axis_name="devices")(x)
-        close(parts.reshape(6, 10), whole, 1e-9)
+        assert_near(parts.reshape(6, 10), whole, 1e-9)
         for ours, theirs in zip(*map(jax.tree.leaves, (stats_of_parts, after)), strict=True):
-            close(ours[0], theirs, 1e-9)
+            assert_near(ours[0], theirs, 1e-9)
 
     @pytest.mark.slow
     def test_second_order(self):

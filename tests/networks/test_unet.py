@@ -8,7 +8,7 @@ import pytest
 from fnmath.activations import tanh
 from fnmath.networks import unet, unet_init
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import (
+from tests.networks.torch_forms import (
     assert_equals_torch,
     assert_second_order,
     conv2d,
@@ -59,8 +59,8 @@ def in_torch(torch):
     F = torch.nn.functional
 
     def pair(params, x):
-        x = F.relu(conv2d(torch, params.conv1, x, padding=1))
-        return F.relu(conv2d(torch, params.conv2, x, padding=1))
+        x = F.relu(conv2d(params.conv1, x, padding=1))
+        return F.relu(conv2d(params.conv2, x, padding=1))
 
     def up(params, x):
         weight = params.kernel.permute(2, 3, 0, 1)  # (in, out, height, width)
@@ -73,7 +73,7 @@ def in_torch(torch):
             h = pair(level, F.max_pool2d(h.movedim(-1, 1), 2).movedim(1, -1))
         for level in params.up:
             h = pair(level, torch.cat([skips.pop(), up(level.up, h)], -1))
-        return conv2d(torch, params.out, h)
+        return conv2d(params.out, h)
 
     return network
 
@@ -85,7 +85,7 @@ class TestUnet:
     def test_equals_torch(self, torch, channels):
         params = randomized(unet_init(KEY, 3, 2, channels=channels, dtype=jnp.float64))
         x = jax.random.normal(KEY, (2, 8, 12, 3), jnp.float64)
-        assert_equals_torch(torch, unet, in_torch(torch), params, x)
+        assert_equals_torch(unet, in_torch(torch), params, x)
 
     def test_the_fine_level_does_not_need_the_coarse_ones(self):
         """With the last way up silent, nothing below full size matters."""

@@ -10,7 +10,7 @@ from fnmath.layers import DenseParams
 from fnmath.losses import kl_standard_normal, sigmoid_binary_cross_entropy
 from fnmath.networks import vae, vae_decode, vae_encode, vae_init
 from tests.helpers import Mistake, assert_transforms
-from tests.networks.agreement import assert_equals_torch, assert_second_order, linear, randomized
+from tests.networks.torch_forms import assert_equals_torch, assert_second_order, linear, randomized
 
 KEY = jax.random.key(0)
 PARAMS = vae_init(KEY, (6, 4, 2))
@@ -85,17 +85,17 @@ class TestVae:
         def theirs(params, x):
             h = x
             for layer in params.encoder:
-                h = torch.relu(linear(torch, layer, h))
-            mean, log_variance = (linear(torch, p, h) for p in (params.mean, params.log_variance))
+                h = torch.relu(linear(layer, h))
+            mean, log_variance = (linear(p, h) for p in (params.mean, params.log_variance))
             h = mean + torch.exp(0.5 * log_variance) * noise
             for i, layer in enumerate(params.decoder):
-                h = linear(torch, layer, h)
+                h = linear(layer, h)
                 h = torch.relu(h) if i < len(params.decoder) - 1 else h
             bce = F.binary_cross_entropy_with_logits(h, x, reduction="none").sum(-1)
             kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(-1)
             return bce + kl
 
-        assert_equals_torch(torch, lambda p, x: negative_elbo(vae(KEY, p, x), x), theirs, params, x)
+        assert_equals_torch(lambda p, x: negative_elbo(vae(KEY, p, x), x), theirs, params, x)
 
     def test_elbo_gradient_is_unbiased(self):
         """The mean over 20,000 draws of value and gradient, against a trapezoidal rule.

@@ -1,7 +1,7 @@
-"""Parts of networks in PyTorch's functions, over trees of tensors, to compare with.
+"""Networks against PyTorch's: outputs and all gradients, parts to write them of, second order.
 
-A network here is ``theirs(params, *inputs)``: the parameters are the tree of ours, its arrays as
-tensors, so that the gradients come back in the same tree.
+A network is written twice, here in PyTorch's functions, over the same trees of parameters: tensors
+stand in them where JAX's arrays do, so that the gradients come back in the same tree.
 """
 
 import jax
@@ -21,17 +21,28 @@ def random_params(init, *, seed=0):
     return jax.tree_util.tree_map_with_path(drawn, shapes)
 
 
-def assert_equals_torch(ours, theirs, params, *, rtol=1e-9):
-    """Output and all gradients, for one cotangent, are those of the network in PyTorch."""
+def randomized(params, scale=0.3):
+    """The tree with noise on every array, so that biases are not 0 and scales not 1."""
+    leaves, form = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(99), len(leaves))
+    drawn = [
+        a + scale * jax.random.normal(k, a.shape, a.dtype)
+        for a, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(form, drawn)
+
+
+def assert_equals_torch(ours, theirs, *args, rtol=1e-9):
+    """Output and the gradient of each array, for one cotangent, are those of PyTorch's network."""
     torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
 
-    def both(params):
-        y, backward = jax.vjp(ours, params)
+    def both(*args):
+        y, backward = jax.vjp(ours, *args)
         return y, backward(jnp.sin(1 + jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
 
-    y, (gradients,) = jax.jit(both)(params)
-    tensors = jax.tree.map(lambda a: torch.tensor(np.asarray(a), requires_grad=True), params)
-    expected = theirs(tensors)
+    y, gradients = jax.jit(both)(*args)
+    tensors = jax.tree.map(lambda a: torch.tensor(np.asarray(a), requires_grad=True), args)
+    expected = theirs(*tensors)
     numbers = torch.arange(y.size, dtype=expected.dtype).reshape(y.shape)
     expected.backward(torch.sin(1 + numbers))
     assert_near(y, expected.detach().numpy(), rtol)
@@ -55,11 +66,46 @@ def assert_near(actual, expected, rtol, *, rounding=0.0):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
+def assert_second_order(f, params, rtol=1e-6):
+    """The derivative of the gradient along a random direction: both modes, and by differences."""
+    leaves, form = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(97), len(leaves))
+    v = [jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
+    v = jax.tree.unflatten(form, v)
+    gradient = jax.jit(jax.grad(f))
+    by_forward = jax.jit(lambda p: jax.jvp(jax.grad(f), (p,), (v,))[1])(params)
+
+    def along(p):
+        both = zip(*map(jax.tree.leaves, (jax.grad(f)(p), v)), strict=True)
+        return sum(jnp.vdot(a, b) for a, b in both)
+
+    by_reverse = jax.jit(jax.grad(along))(params)
+    h = 1e-5
+    # Of fourth order: a normalised vector of few features bends within some thousandths.
+    points = [
+        gradient(jax.tree.map(lambda a, b, s=s: a + s * h * b, params, v)) for s in (1, -1, 2, -2)
+    ]
+    by_differences = jax.tree.map(lambda a, b, c, d: (8 * (a - b) - (c - d)) / (12 * h), *points)
+    for one, two, three in zip(
+        *map(jax.tree.leaves, (by_forward, by_reverse, by_differences)), strict=True
+    ):
+        assert_near(one, np.asarray(two), 1e-10)
+        assert_near(one, np.asarray(three), rtol)
+
+
 def linear(params, x):
     from torch.nn.functional import linear
 
     kernel, bias = params
     return linear(x, kernel.T, bias)
+
+
+def conv2d(params, x, **options):
+    """A convolution of channels-last images with a kernel (height, width, in, out)."""
+    from torch.nn.functional import conv2d
+
+    weight = params.kernel.permute(3, 2, 0, 1)
+    return conv2d(x.movedim(-1, 1), weight, params.bias, **options).movedim(1, -1)
 
 
 def norm(params, x, epsilon):

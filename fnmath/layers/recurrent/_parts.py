@@ -1,4 +1,4 @@
-"""What the recurrent layers share: their parameters, the checks, and the two affine maps."""
+"""What the recurrent layers share: the checks, and the two affine maps."""
 
 from __future__ import annotations
 
@@ -6,46 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.initializers import lecun_normal, orthogonal
-from fnmath.layers._arguments import Initializer, bias_or_none, drawn, unpacked
-
-
-def drawn_params(
-    function: str,
-    key: PRNGKeyArray,
-    sizes: tuple[int, int, int],
-    *,
-    kernel_init: Initializer | None,
-    recurrent_kernel_init: Initializer | None,
-    bias_init: Initializer,
-    use_bias: bool,
-    use_recurrent_bias: bool,
-    dtype: jax.typing.DTypeLike,
-) -> tuple[jax.Array, jax.Array, jax.Array | None, jax.Array | None]:
-    """Both kernels and both biases, each gate's block drawn on its own."""
-    inputs, hidden, gates = sizes
-    _checks.key(function, key)
-    _checks.size(function, in_features=inputs, hidden=hidden)
-    _checks.boolean(function, "use_recurrent_bias", use_recurrent_bias)
-    _checks.dtype(function, "dtype", dtype, jnp.floating, "a floating dtype")
-    kernel_init = lecun_normal() if kernel_init is None else kernel_init
-    recurrent = orthogonal() if recurrent_kernel_init is None else recurrent_kernel_init
-
-    def blocks(argument: str, init: Initializer, key: PRNGKeyArray, rows: int) -> jax.Array:
-        keys = jax.random.split(key, gates)
-        each = (drawn(function, argument, init, k, (rows, hidden), dtype) for k in keys)
-        return jnp.concatenate(list(each), axis=-1)
-
-    keys = jax.random.split(key, 4)
-    kernel = blocks("kernel_init", kernel_init, keys[0], inputs)
-    recurrent_kernel = blocks("recurrent_kernel_init", recurrent, keys[1], hidden)
-    shape = (gates * hidden,)
-    bias = bias_or_none(function, use_bias, bias_init, keys[2], shape, dtype)
-    other = bias_or_none(function, use_recurrent_bias, bias_init, keys[3], shape, dtype)
-    return kernel, recurrent_kernel, bias, other
+from fnmath.layers._arguments import unpacked
 
 
 def fitting(function: str, params: Any, kind: type, gates: int, x: Any, axes: str) -> Any:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from fnmath.initializers import zeros
-from fnmath.layers._arguments import Initializer
-from fnmath.layers.recurrent._parts import drawn_params
+from fnmath import _checks
+from fnmath.initializers import lecun_normal, orthogonal, zeros
+from fnmath.layers._arguments import Initializer, bias_or_none, drawn
 
 
 class RNNParams(NamedTuple):
@@ -38,6 +38,9 @@ class LSTMParams(NamedTuple):
     recurrent_kernel: Float[Array, "hidden 4*hidden"]
     bias: Float[Array, " 4*hidden"] | None = None
     recurrent_bias: Float[Array, " 4*hidden"] | None = None
+
+
+Params = TypeVar("Params", RNNParams, GRUParams, LSTMParams)
 
 
 def rnn_init(
@@ -89,19 +92,9 @@ def rnn_init(
         Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
         linear neural networks (2014), §3.
     """
-    return RNNParams(
-        *drawn_params(
-            "rnn_init",
-            key,
-            (in_features, hidden, 1),
-            kernel_init=kernel_init,
-            recurrent_kernel_init=recurrent_kernel_init,
-            bias_init=bias_init,
-            use_bias=use_bias,
-            use_recurrent_bias=use_recurrent_bias,
-            dtype=dtype,
-        )
-    )
+    inits = (kernel_init, recurrent_kernel_init, bias_init)
+    biases = (use_bias, use_recurrent_bias)
+    return _drawn(RNNParams, key, (in_features, hidden), inits, biases, dtype)
 
 
 def gru_init(
@@ -153,19 +146,9 @@ def gru_init(
         Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
         linear neural networks (2014), §3; ``flax.linen.GRUCell``.
     """
-    return GRUParams(
-        *drawn_params(
-            "gru_init",
-            key,
-            (in_features, hidden, 3),
-            kernel_init=kernel_init,
-            recurrent_kernel_init=recurrent_kernel_init,
-            bias_init=bias_init,
-            use_bias=use_bias,
-            use_recurrent_bias=use_recurrent_bias,
-            dtype=dtype,
-        )
-    )
+    inits = (kernel_init, recurrent_kernel_init, bias_init)
+    biases = (use_bias, use_recurrent_bias)
+    return _drawn(GRUParams, key, (in_features, hidden), inits, biases, dtype)
 
 
 def lstm_init(
@@ -219,16 +202,48 @@ def lstm_init(
         linear neural networks (2014), §3; Jozefowicz, Zaremba and Sutskever, An empirical
         exploration of recurrent network architectures (2015), §2.2 (the forget gate's bias).
     """
-    return LSTMParams(
-        *drawn_params(
-            "lstm_init",
-            key,
-            (in_features, hidden, 4),
-            kernel_init=kernel_init,
-            recurrent_kernel_init=recurrent_kernel_init,
-            bias_init=bias_init,
-            use_bias=use_bias,
-            use_recurrent_bias=use_recurrent_bias,
-            dtype=dtype,
+    inits = (kernel_init, recurrent_kernel_init, bias_init)
+    biases = (use_bias, use_recurrent_bias)
+    return _drawn(LSTMParams, key, (in_features, hidden), inits, biases, dtype)
+
+
+_GATES = {RNNParams: 1, GRUParams: 3, LSTMParams: 4}
+
+
+def _drawn(
+    kind: type[Params],
+    key: PRNGKeyArray,
+    sizes: tuple[int, int],
+    inits: tuple[Initializer | None, Initializer | None, Initializer],
+    biases: tuple[bool, bool],
+    dtype: jax.typing.DTypeLike,
+) -> Params:
+    """Both kernels, each gate's columns drawn on their own, and the biases that there are."""
+    function, gates = f"{kind.__name__.removesuffix('Params').lower()}_init", _GATES[kind]
+    inputs, hidden = sizes
+    kernel_init, recurrent_kernel_init, bias_init = inits
+    use_bias, use_recurrent_bias = biases
+    _checks.key(function, key)
+    _checks.size(function, in_features=inputs, hidden=hidden)
+    _checks.boolean(function, "use_recurrent_bias", use_recurrent_bias)
+    _checks.dtype(function, "dtype", dtype, jnp.floating, "a floating dtype")
+    keys = jax.random.split(key, 4)
+
+    def kernel(argument: str, init: Initializer, key: PRNGKeyArray, rows: int) -> jax.Array:
+        each = (
+            drawn(function, argument, init, k, (rows, hidden), dtype)
+            for k in jax.random.split(key, gates)
         )
+        return jnp.concatenate(list(each), axis=-1)
+
+    def bias(use: bool, key: PRNGKeyArray) -> jax.Array | None:
+        return bias_or_none(function, use, bias_init, key, (gates * hidden,), dtype)
+
+    W_init = lecun_normal() if kernel_init is None else kernel_init
+    U_init = orthogonal() if recurrent_kernel_init is None else recurrent_kernel_init
+    return kind(
+        kernel=kernel("kernel_init", W_init, keys[0], inputs),
+        recurrent_kernel=kernel("recurrent_kernel_init", U_init, keys[1], hidden),
+        bias=bias(use_bias, keys[2]),
+        recurrent_bias=bias(use_recurrent_bias, keys[3]),
     )

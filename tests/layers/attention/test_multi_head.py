@@ -136,8 +136,11 @@ def gradients_of(module, biased):
     return type(PARAMS)(*(DenseParams(*pair) for pair in zip(kernels, biases, strict=True)))
 
 
-def compare_with_torch(torch, seed, dtype=jnp.float64):
-    """Outputs and all gradients of both for one drawn configuration."""
+def assert_equals_torch(torch, seed):
+    """Outputs and all gradients of both for one drawn configuration, in both precisions.
+
+    In single precision to 30 units of the last place of the largest entry of each array.
+    """
     rng = np.random.default_rng(seed)
     heads, size, B, T, S = (int(n) for n in rng.integers(1, (5, 4, 4, 6, 6)))
     features, context_features = heads * size, int(rng.integers(1, 6))
@@ -172,43 +175,41 @@ def compare_with_torch(torch, seed, dtype=jnp.float64):
     cotangent = rng.normal(size=(B, T, features))
 
     @jax.jit
-    def run(params, arrays, masks, cotangent):
-        f = lambda params, arrays: attend(  # noqa: E731
-            params, **arrays, **masks, heads=heads, is_causal=bool(causal)
-        )
-        y, back = jax.vjp(f, params, arrays)
-        return y, *back(cotangent)
+    def both(masks, *given):
+        def run(dtype):
+            params, arrays, cotangent = jax.tree.map(lambda a: jnp.asarray(a, dtype), given)
+            f = lambda params, arrays: attend(  # noqa: E731
+                params, **arrays, **masks, heads=heads, is_causal=bool(causal)
+            )
+            y, back = jax.vjp(f, params, arrays)
+            return y, *back(cotangent)
 
-    cast = functools.partial(jax.tree.map, lambda a: jnp.asarray(a, dtype))
-    ours = run(cast(params), cast(arrays), masks, cast(cotangent))
+        return run(jnp.float64), run(jnp.float32)
+
+    double, single = both(masks, params, arrays, cotangent)
     module = to_torch(torch, params, heads, context_features, own)
     tensors = {name: torch.tensor(a, requires_grad=True) for name, a in arrays.items()}
     c = tensors.get("context", tensors["x"])
     y, _ = module(tensors["x"], c, c, need_weights=False, **theirs)
     y.backward(torch.tensor(cotangent))
     grads = {name: a.grad.numpy() for name, a in tensors.items()}
-    return ours, (y.detach().numpy(), gradients_of(module, biased), grads)
+    expected = (y.detach().numpy(), gradients_of(module, biased), grads)
+    assert_close(double, expected, 1e-12)
+    assert_close(single, expected, 30 * 2.0**-23)
 
 
 class TestReference:
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("seed", range(4))
     def test_equals_torch(self, torch, seed):
-        assert_close(*compare_with_torch(torch, seed), 1e-12)
+        assert_equals_torch(torch, seed)
 
     @pytest.mark.usefixtures("x64")
     @pytest.mark.slow
     @pytest.mark.parametrize("ten", range(1, 5))
     def test_equals_torch_in_many_configurations(self, torch, ten):
         for seed in range(10 * ten, 10 * ten + 10):
-            assert_close(*compare_with_torch(torch, seed), 1e-12)
-
-    @pytest.mark.usefixtures("x64")
-    @pytest.mark.slow
-    def test_equals_torch_in_single_precision(self, torch):
-        """To 30 units of the last place of the largest entry of each array."""
-        for seed in range(50, 58):
-            assert_close(*compare_with_torch(torch, seed, jnp.float32), 30 * 2.0**-23)
+            assert_equals_torch(torch, seed)
 
     @pytest.mark.parametrize("shared", [None, 2])
     @pytest.mark.parametrize("cross", [False, True])

@@ -138,7 +138,7 @@ class TestAgainstTorch:
             y = torch.zeros_like(x).masked_scatter(counts[..., None], found)
             return torch.cat([y.ravel(), m, v])
 
-        assert_agrees(torch, ours, theirs, x, *params)
+        assert_agrees(torch, ours, theirs, x, *params, differences_of=1.0)
 
     @settings(max_examples=10, **DRAWN)
     @given(configurations())
@@ -164,7 +164,7 @@ class TestAgainstTorch:
             )  # fmt: skip
             return y.reshape(x.shape)
 
-        assert_agrees(torch, ours, theirs, x, *params)
+        assert_agrees(torch, ours, theirs, x, *params, differences_of=1.0)
 
 
 class TestNumbersOfThePeers:

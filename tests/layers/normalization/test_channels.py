@@ -109,7 +109,7 @@ def assert_agrees_with_torch(torch, norm, theirs, configuration):
         y.register_hook(torch.Tensor.contiguous)
         return torch.movedim(y, 1, -1).reshape(shape)
 
-    assert_agrees(torch, ours, peer, x, *params)
+    assert_agrees(torch, ours, peer, x, *params, differences_of=1.0)
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ def assert_agrees_with_torch(torch, norm, theirs, configuration):
     def peer(x, *params):
         return theirs(x, features, epsilon, **dict(zip(which, params, strict=True)))
 
-    assert_agrees(torch, ours, peer, x, *params)
+    assert_agrees(torch, ours, peer, x, *params, differences_of=1.0)
 
 
 @pytest.mark.slow
