@@ -1,6 +1,5 @@
 """Every annotated shape of fnmath is proved at run time while the tests run."""
 
-import functools
 import gc
 import os
 import pathlib
@@ -13,25 +12,12 @@ import tests.typechecker  # noqa: F401  (the hook looks it up by name)
 jaxtyping.install_import_hook("fnmath", "tests.typechecker.check")
 
 import jax  # noqa: E402  (the hook has to stand before the first import of fnmath)
-from jax._src import compiler  # noqa: E402
-from jax._src.interpreters import mlir  # noqa: E402
+
+from tests import compiling  # noqa: E402
 
 DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
-PLAIN = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 STATE = pytest.StashKey()
-_compile_options = compiler.get_compile_options
-
-
-def compile_options(*args, env_options_overrides=None, **given):
-    """JAX's own, and those of ``PLAIN`` where it compiles without optimisations."""
-    more = PLAIN if jax.config.read("jax_disable_most_optimizations") else {}
-    return _compile_options(
-        *args, env_options_overrides=more | (env_options_overrides or {}), **given
-    )
-
-
-compiler.getSTATE = pytest.StashKey()
-_compile_options = compile_options
+compiling.prepare()
 
 
 @pytest.fixture
@@ -88,9 +74,7 @@ def quickly_compiled(request):
     state = chapter(request.node), not last_digits(request.node)
     if state != request.config.stash.get(STATE, None):
         request.config.stash[STATE] = state
-        jax.clear_caches()
-        mlir.make_ir_context.cache_clear()
-        jax.config.update("jax_disable_most_optimizations", state[1])
+        compiling.start(plain=state[1])
 
 
 @pytest.fixture
