@@ -1,5 +1,6 @@
 """Every annotated shape of fnmath is proved at run time while the tests run."""
 
+import gc
 import os
 import pathlib
 
@@ -11,6 +12,12 @@ import tests.typechecker  # noqa: F401  (the hook looks it up by name)
 jaxtyping.install_import_hook("fnmath", "tests.typechecker.check")
 
 import jax  # noqa: E402  (the hook has to stand before the first import of fnmath)
+
+from tests import compiling  # noqa: E402
+
+DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
+STATE = pytest.StashKey()
+compiling.prepare()
 
 
 @pytest.fixture
@@ -28,17 +35,46 @@ def annotations_unproved():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+def chapter(item):
+    return item.path.relative_to(pathlib.Path(__file__).parent).parts[0]
+
+
+def last_digits(item):
+    """Whether a test, or all of its chapter, is about the last digits that a user sees."""
+    return chapter(item) in DIGITS or item.get_closest_marker("last_digits") is not None
+
+
+def pytest_collection_modifyitems(items):
+    """First the tests of last digits, so that how JAX compiles changes once."""
+    items.sort(key=last_digits, reverse=True)
+
+
+def pytest_collection_finish():
+    """What is there now stays: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def errors_as_they_are():
+    """JAX leaves its own frames in the tracebacks: of thousands of errors it would filter each."""
+    filtered = jax.config.jax_traceback_filtering
+    jax.config.update("jax_traceback_filtering", "off")
+    yield
+    jax.config.update("jax_traceback_filtering", filtered)
+
+
 @pytest.fixture(autouse=True)
 def quickly_compiled(request):
-    """Layers and networks compile without LLVM's optimisations, which take longer than all else.
+    """Tests compile without optimisations, which take longer than all else.
 
-    What these do to last digits is for the tests of what layers are made of, which have them.
+    But for those of last digits, which see what a user has. What one chapter has compiled is no
+    use to the next, which starts with empty caches.
     """
-    chapter = request.path.relative_to(pathlib.Path(__file__).parent).parts[0]
-    plain = chapter in {"layers", "networks", "conversion"}
-    if plain != jax.config.read("jax_disable_most_optimizations"):
-        jax.clear_caches()
-        jax.config.update("jax_disable_most_optimizations", plain)
+    state = chapter(request.node), not last_digits(request.node)
+    if state != request.config.stash.get(STATE, None):
+        request.config.stash[STATE] = state
+        compiling.start(plain=state[1])
 
 
 @pytest.fixture

@@ -357,6 +357,7 @@ MISTAKES = [
 class TestDerivative:
     points = jnp.array([-20.0, -1.0, -1e-6, 0.0, 1e-6, 0.5, 3.0, 80.0])
 
+    @pytest.mark.last_digits
     def test_reference(self):
         assert_within_ulp(derivative(jnp.exp)(self.points), np.exp(np.float64(self.points)), 2)
         assert_within_ulp(derivative(jnp.arctan)(self.points), 1 / (1 + self.points**2.0), 2)
@@ -461,6 +462,7 @@ class TestPartialDerivative:
 
 
 class TestGradient:
+    @pytest.mark.last_digits
     def test_reference(self):
         z = jnp.array([-90.0, 0.0, 3.0, 80.0])
         expected = scipy.special.softmax(np.float64(z))

@@ -11,6 +11,7 @@ from tests.house.public import modules
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
+@pytest.mark.last_digits
 @pytest.mark.parametrize("module", modules(), ids=lambda m: m.__name__)
 def test_docstring_examples(module):
     """The examples see ``jax``, ``jnp`` and the names of their own module."""

@@ -18,7 +18,7 @@ MISTAKES = [
     and not module.name.startswith("tests.house")
     for mistake in getattr(importlib.import_module(module.name), "MISTAKES", ())
 ]
-pytestmark = pytest.mark.usefixtures("annotations_unproved")
+pytestmark = pytest.mark.usefixtures("annotations_unproved", "errors_as_they_are")
 
 
 def name(mistake):

@@ -13,6 +13,7 @@ BASH = re.findall(r"```bash\n(.*?)```", TEXT, re.S)
 
 
 @pytest.mark.usefixtures("annotations_unproved")
+@pytest.mark.last_digits
 def test_code_runs():
     """All examples of the README, typed in one session from top to bottom."""
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

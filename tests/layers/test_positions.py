@@ -129,6 +129,7 @@ class TestAccuracy:
         ):
             assert np.max(np.abs(np.asarray(ours, np.float64) - theirs)) <= 1.5 * 2.0**-24
 
+    @pytest.mark.last_digits
     @pytest.mark.parametrize("base", [10000.0, 500_000.0, 1e8])
     def test_small_angles_have_all_their_digits(self, base):
         """The sine of an angle of less than a quarter of a turn, to 3 ULP of itself."""

@@ -212,12 +212,14 @@ def inner(a, b):
 
 
 class TestNorm:
+    @pytest.mark.last_digits
     @pytest.mark.parametrize("order", [1, 2, np.inf])
     def test_reference(self, order):
         """Largest at order 2; without the scaling five of the seven would be 0 or inf."""
         expected = np.linalg.norm(np.float64(VECTORS), ord=order, axis=-1)
         assert_within_ulp(norm(VECTORS, order=order), expected, 2)
 
+    @pytest.mark.last_digits
     def test_up_to_the_largest_number(self):
         top = jnp.full(2, 2e38)
         assert_within_ulp(norm(top), np.hypot(*np.float64(top)), 2)
@@ -272,6 +274,7 @@ class TestNorm:
 
 
 class TestFrobeniusNorm:
+    @pytest.mark.last_digits
     def test_reference(self):
         matrices = VECTORS.reshape(7, 2, 8)
         expected = np.linalg.norm(np.float64(matrices), axis=(-2, -1))
@@ -302,6 +305,7 @@ class TestFrobeniusNorm:
 
 
 class TestUnitVector:
+    @pytest.mark.last_digits
     def test_reference(self):
         """Also where the length itself overflows."""
         top = jnp.full((1, 16), 3e38)
@@ -323,6 +327,7 @@ class TestUnitVector:
 
         assert_cotangents(unit_vector, rule, normal(1, 5, 4))
 
+    @pytest.mark.last_digits
     def test_gradient_at_the_extremes(self):
         """Of x₁/‖x‖ at (a, a): (1, −1)/(2 √2 a)."""
         for a in (1e-30, 1e30):

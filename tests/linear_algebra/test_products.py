@@ -249,10 +249,12 @@ def summed(subscripts, *operands):
 
 
 class TestDotProduct:
+    @pytest.mark.last_digits
     def test_reference(self):
         a, b = positive(0, 5, 64), positive(1, 5, 64)
         assert_within_ulp(dot_product(a, b), summed("bi,bi->b", a, b), 4)
 
+    @pytest.mark.last_digits
     def test_reference_in_half_precision(self):
         """One rounding: bfloat16 alone counts ones only to 256, float16 to 2048."""
         for dtype in (jnp.bfloat16, jnp.float16):
@@ -292,6 +294,7 @@ class TestDotProduct:
 
 
 class TestMatrixVectorProduct:
+    @pytest.mark.last_digits
     def test_reference(self):
         a, b = positive(0, 5, 6, 32), positive(1, 5, 32)
         assert_within_ulp(matrix_vector_product(a, b), summed("bij,bj->bi", a, b), 4)
@@ -328,6 +331,7 @@ class TestMatrixVectorProduct:
 
 
 class TestMatrixProduct:
+    @pytest.mark.last_digits
     def test_reference(self):
         a, b = positive(0, 5, 6, 32), positive(1, 5, 32, 7)
         assert_within_ulp(matrix_product(a, b), summed("bij,bjk->bik", a, b), 4)
@@ -366,6 +370,7 @@ class TestMatrixProduct:
 
 
 class TestOuterProduct:
+    @pytest.mark.last_digits
     def test_reference(self):
         a, b = normal(0, 2, 4), normal(1, 2, 3)
         assert_within_ulp(outer_product(a, b), summed("bi,bj->bij", a, b), 0.5)
@@ -405,6 +410,7 @@ class TestOuterProduct:
 
 
 class TestHadamardProduct:
+    @pytest.mark.last_digits
     def test_reference(self):
         a, b = normal(0, 2, 4), normal(1, 2, 4)
         assert_within_ulp(hadamard_product(a, b), np.float64(a) * np.float64(b), 0.5)
@@ -464,6 +470,7 @@ class TestTranspose:
 
 
 class TestTrace:
+    @pytest.mark.last_digits
     def test_reference(self):
         a = positive(0, 5, 8, 8)
         assert_within_ulp(trace(a), [np.trace(m) for m in np.float64(a)], 2)

@@ -192,6 +192,7 @@ class TestPatches:
 
 
 class TestPatchesAdjoint:
+    @pytest.mark.last_digits
     @pytest.mark.parametrize(("window", "stride"), WINDOWS)
     def test_reference_torch(self, window, stride, torch):
         rows = compiled_patches(normal(0, *SHAPE), window=window, stride=stride)

@@ -146,11 +146,13 @@ class TestSigmoidBinaryCrossEntropy:
 
         return np.array([entry(z, t) for z, t in zip(self.z, self.t, strict=True)])
 
+    @pytest.mark.last_digits
     def test_reference(self):
         with mpmath.workdps(9000):  # log1p(exp(−10⁴)) is 10⁻⁴³⁴³
             expected = self.exact(0)
         assert_within_ulp(binary(self.z, self.t), expected, 2)
 
+    @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_derivatives(self, derivative):
         first = jax.vmap(derivative(binary))
@@ -164,6 +166,7 @@ class TestSigmoidBinaryCrossEntropy:
         gradient = jax.nn.sigmoid(z) - t, -z
         assert_gradient(lambda pair: binary(*pair), lambda pair: gradient, (z, t))
 
+    @pytest.mark.last_digits
     def test_law_is_the_softmax_of_two_classes(self):
         two = jnp.stack([self.z, jnp.zeros_like(self.z)], -1)
         pair = of_softmax(two, jnp.stack([self.t, 1 - self.t], -1))
@@ -206,12 +209,14 @@ class TestBinaryCrossEntropy:
     grid = jnp.array([2e-38, 1e-30, 1e-7, 0.01, 0.3, 0.5, 0.5000001, 0.6, 0.99, 1 - 2**-24])
     p, t = (a.ravel() for a in jnp.meshgrid(grid, jnp.array([0.0, 0.4, 1.0])))
 
+    @pytest.mark.last_digits
     def test_reference(self):
         def exact(p, t):
             return -(t * mpmath.log(p) if t else 0) - ((1 - t) * mpmath.log1p(-p) if t < 1 else 0)
 
         assert_within_ulp(of_probability(self.p, self.t), precisely(exact, self.p, self.t), 2)
 
+    @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_derivatives(self, derivative):
         slope = precisely(lambda p, t: (p - t) / (p * (1 - p)), self.p, self.t)
@@ -257,6 +262,7 @@ class TestBinaryCrossEntropy:
     def test_transforms(self):
         assert_transforms(binary_cross_entropy, self.p, self.t)
 
+    @pytest.mark.last_digits
     def test_edges(self):
         f = of_probability
         assert f(jnp.zeros(0), jnp.zeros(0)).shape == (0,)
@@ -283,12 +289,14 @@ class TestSigmoidFocalLoss:
         slope = -(no**gamma) * (no + gamma * yes * surprise)
         return no**gamma * surprise, slope if t else -slope
 
+    @pytest.mark.last_digits
     def test_reference(self):
         for gamma in self.GAMMAS:
             expected = precisely(lambda z, t, g=gamma: self.exact(z, t, g)[0], self.z, self.t)
             ours = jax.jit(functools.partial(sigmoid_focal_loss, gamma=gamma))(self.z, self.t)
             assert_within_ulp(ours, expected, max(4, gamma))  # a power multiplies the error of q
 
+    @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_derivative(self, derivative):
         for gamma in self.GAMMAS:
@@ -362,11 +370,13 @@ class TestOrdinalCrossEntropy:
     z = jnp.array([[3.0, 0.5, -17.0], [40.0, 20.0, 1e-3], [-1.0, 2.0, -88.0]])
     z, y = jnp.repeat(z, 4, 0), jnp.tile(jnp.arange(4), 3)
 
+    @pytest.mark.last_digits
     def test_reference(self):
         above = np.arange(3) < np.array(self.y)[:, None]
         expected = -scipy.special.log_expit(np.where(above, 1, -1) * np.float64(self.z)).sum(-1)
         assert_within_ulp(ordinal_cross_entropy(self.z, self.y), expected, 2)
 
+    @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_gradient(self, derivative):
         above = np.arange(3) < np.array(self.y)[:, None]

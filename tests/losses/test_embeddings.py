@@ -145,6 +145,7 @@ def relative_to_largest(gradient, expected):
 
 
 class TestCosines:
+    @pytest.mark.last_digits
     @pytest.mark.parametrize("loss", ANGLES)
     def test_reference(self, loss):
         """Right to the last digits, near a right angle and between near-parallels as well."""
@@ -274,6 +275,7 @@ class TestCosineEmbeddingLoss:
 
         assert_slope(jax.jit(cosine_embedding_loss), gradient, a, b, t)
 
+    @pytest.mark.last_digits
     def test_edges(self):
         one, zero = jnp.ones((1, 2)), jnp.zeros((1, 2))
         assert jnp.isnan(cosine_embedding_loss(one, one, jnp.array([0]))).all()

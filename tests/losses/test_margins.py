@@ -141,16 +141,19 @@ def exact(loss, y, t):
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda f: f.__name__)
 class TestEveryLossOfAScoreAndASide:
+    @pytest.mark.last_digits
     def test_reference(self, loss):
         value, _ = exact(loss, Y, T)
         assert_within_ulp(jax.jit(loss)(Y, targets_of(loss, T)), value, 2)
 
+    @pytest.mark.last_digits
     def test_reference_gradient_in_both_modes(self, loss):
         _, gradient = exact(loss, Y, T)
         for derivative in [jax.grad, jax.jacfwd]:
             ours = jax.jit(jax.vmap(derivative(loss)))(Y, targets_of(loss, T))
             assert_within_ulp(ours, gradient, 2)
 
+    @pytest.mark.last_digits
     @pytest.mark.usefixtures("x64")
     def test_gradient(self, loss):
         """The line Gradient, away from the kinks; and in double precision."""
@@ -249,6 +252,7 @@ class TestMarginRankingLoss:
     first, second = jnp.array([1.0, 2.0, 1e4, -0.25, 0.3]), jnp.array([2.0, 1.0, -1e4, 0.5, 1.2999])
     t = jnp.array([1.0, 1.0, -1.0, -1.0, -1.0])
 
+    @pytest.mark.last_digits
     @pytest.mark.parametrize("margin", [0.0, 0.25, 1.0])
     def test_reference(self, margin, torch):
         """The last pair differs by 1 within 10⁻⁴: what rounding took is a thousand ULP of that."""

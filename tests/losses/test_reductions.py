@@ -51,6 +51,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.last_digits
 def test_reference():
     for axis in (None, 0, -1, (0, 1)):
         ours = mean(losses, weights=weights + 0.25, axis=axis)
@@ -59,6 +60,7 @@ def test_reference():
         assert_within_ulp(mean(losses, axis=axis), np.mean(np.float64(losses), axis), 1)
 
 
+@pytest.mark.last_digits
 def test_a_mask_leaves_out_whatever_stands_there():
     strange = losses.at[:, 1].set(jnp.array([jnp.nan, jnp.inf]))
     where = jnp.array([True, False, True])
@@ -71,6 +73,7 @@ def test_a_mask_leaves_out_whatever_stands_there():
             assert jnp.isfinite(slope).all()
 
 
+@pytest.mark.last_digits
 @pytest.mark.parametrize("nothing", [{"where": False}, {"weights": 0.0}])
 def test_where_nothing_counts_value_and_gradient_are_zero(nothing):
     options = {name: jnp.full(3, value) for name, value in nothing.items()}
@@ -96,6 +99,7 @@ def test_gradient():
     assert_gradient(jax.jit(lambda pair: mean(pair[0], weights=pair[1])), gradient, pair)
 
 
+@pytest.mark.last_digits
 def test_gradient_of_the_weights_does_not_cancel():
     """Of losses that are alike it is their difference to the mean, to the last place."""
     alike = jnp.float32([1000.0, 1000.001])

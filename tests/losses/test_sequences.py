@@ -122,6 +122,7 @@ Y = jnp.array([[1, 2], [1, 1], [2, 1], [2, 2]] * 3)
 
 
 class TestCtcLoss:
+    @pytest.mark.last_digits
     def test_reference(self):
         """All 243 paths of five frames; the gradient in ULP of its largest entry."""
         losses, gradients = map(np.array, zip(*map(exact, Z, Y), strict=True))
@@ -133,6 +134,7 @@ class TestCtcLoss:
             assert np.abs(ours - gradients).max() < 1
             assert (np.abs(ours - gradients) / largest).max() < 6 * 2**-23
 
+    @pytest.mark.last_digits
     def test_sure_examples_keep_their_digits(self):
         """Of losses down to 10⁻¹², most with frames that waver between classes which all do."""
         rng, y = np.random.default_rng(1), np.array([[1, 2], [1, 1], [2, 1], [2, 2], [3, 1]] * 8)
@@ -155,6 +157,7 @@ class TestCtcLoss:
             largest = 2.0 ** np.floor(np.log2(np.abs(gradients).max((1, 2), keepdims=True)))
             assert (np.abs(ours - gradients) / largest).max() < 8 * 2**-23
 
+    @pytest.mark.last_digits
     def test_sure_of_no_labels_and_of_absent_frames(self):
         """Of one frame the loss at no label is that of the blank; an absent frame adds nothing."""
         z = jnp.array([[[17.0, 0.0, 0.0]]])
@@ -182,6 +185,7 @@ class TestCtcLoss:
         z = jnp.asarray(np.float64(Z[:2]))
         check_grads(lambda z: f(z, Y[:2]).sum(), (z,), order=2, atol=1e-5, rtol=1e-5)
 
+    @pytest.mark.last_digits
     def test_agrees_with_torch_and_optax(self, torch):
         """Of many frames, some of them absent, and of unequal numbers of labels."""
         z = 4 * jax.random.normal(KEY, (3, 40, 6))
@@ -219,6 +223,7 @@ class TestCtcLoss:
         f = whole(ctc_loss)
         np.testing.assert_array_equal(f(shifted, Y), f(z, Y))
 
+    @pytest.mark.last_digits
     def test_impossible_labels(self):
         """Two labels alike need three frames: ∞, and no gradient, as with ``zero_infinity``."""
         z, y = Z[:2, :2], jnp.array([[1, 1], [1, 2]])
@@ -264,6 +269,7 @@ class TestCtcLoss:
         np.testing.assert_array_equal(losses, [losses[0]] * 3)
         np.testing.assert_array_equal(losses[0][0], whole(ctc_loss)(Z[:1, :3], Y[:1])[0])
 
+    @pytest.mark.last_digits
     def test_transforms_and_edges(self):
         f = whole(ctc_loss)
         once, twice = f(Z[:2], Y[:2]), jax.vmap(f)(Z[None, :2], Y[None, :2])[0]

@@ -1,0 +1,45 @@
+"""How JAX compiles while the tests run, where most of their time would go.
+
+What is done here reaches into JAX and changes no result but for last digits: where JAX has moved
+what is meant, the tests take longer, and that is all.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+from jax._src import compiler
+from jax._src.interpreters import mlir
+
+_PLAIN = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
+
+
+def prepare() -> None:
+    """Let ``start`` choose more than LLVM's optimisations, and lowering keep its context.
+
+    A third of the time that one operation takes is that of a new context, with all its dialects.
+    """
+    if hasattr(compiler, "get_compile_options"):
+        compiler.get_compile_options = _with_plain(compiler.get_compile_options)
+    if hasattr(mlir, "make_ir_context"):
+        mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+
+
+def _with_plain(compile_options: Any) -> Any:
+    @functools.wraps(compile_options)
+    def chosen(*args: Any, **options: Any) -> Any:
+        if jax.config.read("jax_disable_most_optimizations"):
+            given = options.get("env_options_overrides") or {}
+            options["env_options_overrides"] = _PLAIN | given
+        return compile_options(*args, **options)
+
+    return chosen
+
+
+def start(plain: bool) -> None:
+    """Begin with empty caches, and compile from now on as a user does or ``plain`` and quickly."""
+    jax.clear_caches()
+    getattr(mlir.make_ir_context, "cache_clear", lambda: None)()
+    jax.config.update("jax_disable_most_optimizations", plain)
