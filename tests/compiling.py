@@ -7,12 +7,22 @@ what is meant, the tests take longer, and that is all.
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any
 
 import jax
-from jax._src import compiler
-from jax._src.interpreters import mlir
 
+
+def _of_jax(module: str) -> Any:
+    """One of JAX's own modules, or None where it has none of that name."""
+    try:
+        return importlib.import_module(f"jax._src.{module}")
+    except ImportError:
+        return None
+
+
+compiler, mlir = _of_jax("compiler"), _of_jax("interpreters.mlir")
+# XLA's options for programs that need not be fast.
 _PLAIN = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
@@ -41,5 +51,7 @@ def _with_plain(compile_options: Any) -> Any:
 def start(plain: bool) -> None:
     """Begin with empty caches, and compile from now on as a user does or ``plain`` and quickly."""
     jax.clear_caches()
-    getattr(mlir.make_ir_context, "cache_clear", lambda: None)()
+    clear = getattr(getattr(mlir, "make_ir_context", None), "cache_clear", None)
+    if clear:
+        clear()
     jax.config.update("jax_disable_most_optimizations", plain)
