@@ -89,7 +89,9 @@ def assert_derivatives(
         return {"value": value, "forward": forward, "reverse": pull(u)}
 
     parts = jax.eval_shape(first, *args)
-    cotangents = {name: {**zeros(parts), name: like(parts[name])} for name in ("forward", "reverse")}
+    cotangents = {
+        name: {**zeros(parts), name: like(parts[name])} for name in ("forward", "reverse")
+    }
 
     @jax.jit
     def everything(*args: Any) -> tuple[Any, Any, Any]:

@@ -159,11 +159,12 @@ def computed(call, at, other, along):
     y, forward = jax.jvp(call, at, along)
     backward, curvature = jax.linearize(gradient, *at)
     ends = [jax.tree.map(lambda a, v, h=h: a + h * v, at, along) for h in (STEP, -STEP)]
-    at_ends = jax.vmap(call)(*stacked(*ends))
+    at_ends, of_ends = jax.vmap(lambda *at: (call(*at), gradient(*at)))(*stacked(*ends))
     found = {
         "y": y,
         "forward": forward,
         "by differences": [(a[0] - a[1]) / (2 * STEP) for a in at_ends],
+        "second by differences": jax.tree.map(lambda a: (a[0] - a[1]) / (2 * STEP), of_ends),
         "pairs of outputs": paired(cotangents(y), forward),
         "pairs of inputs": paired(backward, along),
         "second": curvature(*along),
@@ -186,9 +187,9 @@ def largest(tree):
     return np.max([np.abs(a).max(initial=0) for a in jax.tree.leaves(tree)], initial=0)
 
 
-def assert_close(actual, expected, rtol, what):
-    """Each number agrees to ``rtol`` of the largest expected one."""
-    tolerance = rtol * largest(expected)
+def assert_close(actual, expected, rtol, what, *, atol=0.0):
+    """Each number agrees to ``rtol`` of the largest expected one, or to ``atol``."""
+    tolerance = max(rtol * largest(expected), atol)
     assert np.isfinite(tolerance), what
     for a, b in zip(*map(jax.tree.leaves, (actual, expected)), strict=True):
         error = largest(np.asarray(a, np.float64) - b)
@@ -216,6 +217,11 @@ def assert_holds(name):
             assert_close(found[f"{part}, vmap"], found[f"{part}, a loop"], 1e-13, f"vmap, {part}")
     if name not in HOLD_CONSTANT:
         assert_close(found["by differences"], found["forward"], 1e-8, "differences")
+        # Where the second derivative is 0, differences are of the rounded gradient.
+        atol = 1e-8 * (1 + largest(found["forward"]))
+        assert_close(
+            found["second by differences"], found["second"], 1e-8, "second differences", atol=atol
+        )
     for dtype, ulps in ULPS.items():
         rounded, unit = found["rounded"][dtype], float(jnp.finfo(dtype).eps)
         assert {str(a.dtype) for a in rounded} == {dtype}
