@@ -80,7 +80,9 @@ def assert_derivatives(
     """
     args = jax.tree.map(jnp.asarray, args)
     random = np.random.default_rng(0)
-    like = functools.partial(jax.tree.map, lambda a: random.standard_normal(a.shape))
+    like = functools.partial(
+        jax.tree.map, lambda a: jnp.asarray(random.standard_normal(a.shape), a.dtype)
+    )
     v, w, u = like(args), like(args), like(jax.eval_shape(f, *args))
 
     def first(*args: Any) -> dict[str, Any]:

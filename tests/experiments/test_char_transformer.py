@@ -131,6 +131,7 @@ class TestRun:
 
 @pytest.mark.slow
 class TestPeers:
+    @pytest.mark.last_digits
     def test_pytorch_makes_the_same_steps(self, sonnets):
         pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         config = dataclasses.replace(SHORT, rounds=1, clock="cpu")
