@@ -16,6 +16,8 @@ import jax  # noqa: E402  (the hook has to stand before the first import of fnma
 from tests import compiling  # noqa: E402
 
 DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
+# Chapters made of others: large programs, each part of which has its quick tests where it is.
+SLOW = {"conversion", "experiments", "networks"}
 STATE = pytest.StashKey()
 compiling.prepare()
 
@@ -44,8 +46,12 @@ def last_digits(item):
     return chapter(item) in DIGITS or item.get_closest_marker("last_digits") is not None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """First the tests of last digits, so that how JAX compiles changes once."""
+    """First the tests of last digits, so that how JAX compiles changes once; and what is slow."""
+    for item in items:
+        if chapter(item) in SLOW:
+            item.add_marker("slow")
     items.sort(key=last_digits, reverse=True)
 
 

@@ -11,8 +11,14 @@ from tests.house.public import modules
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
-@pytest.mark.last_digits
-@pytest.mark.parametrize("module", modules(), ids=lambda m: m.__name__)
+def as_a_user_has_it(module):
+    """What networks print are shapes and a few digits, and they take longest to compile."""
+    plain = module.__name__.startswith("fnmath.networks.")
+    marks = pytest.mark.slow if plain else pytest.mark.last_digits
+    return pytest.param(module, marks=marks, id=module.__name__)
+
+
+@pytest.mark.parametrize("module", [as_a_user_has_it(m) for m in modules()])
 def test_docstring_examples(module):
     """The examples see ``jax``, ``jnp`` and the names of their own module."""
     names = {**vars(module), "jax": jax, "jnp": jnp}
