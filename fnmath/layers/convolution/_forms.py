@@ -1,155 +1,434 @@
-"""How a convolution is computed: every form that ``method`` can name, and the one chosen if None.
+"""How a contraction is computed: every form that ``method`` can name.
 
-Notation: x is an image ``*batch *space in``, K a kernel ``*window in/groups out``, y the result
-``*batch *grid out``, without a bias, in float32 at least.
+Notation: that of the contractions, for one set. A form is three functions of two operands and the
+grid, one for each role. All of them but XLA's know a single group: the groups of a convolution are
+put together into blocks, each with a kernel of its own (zero between its groups), so that products
+of matrices are neither many nor small; where each group has one input, the products are of entries.
+
+The image of a contraction is a contraction of its own: at stride 1 with the kernel turned round,
+and at strides s with one kernel, of every s-th tap, for each of the s phases of the image.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Inexact, Shaped
 
-from fnmath import _checks
-from fnmath.layers.convolution._geometry import MODES, Grid, Pair
+from fnmath.layers.convolution._geometry import Grid
 from fnmath.linear_algebra._grids import span
 
-
-def extended(
-    x: Shaped[Array, "..."], margins: tuple[Pair, ...], modes: tuple[str, ...]
-) -> Shaped[Array, "..."]:
-    """The image with its margins: beyond each edge what the mode of that axis says, or 0.
-
-    The cotangents of copies are added up in float32 at least.
-    """
-    dtype = x.dtype
-    for mode, name in MODES.items():
-        amounts = [m if mode == own else (0, 0) for m, own in zip(margins, modes, strict=True)]
-        if not any(map(any, amounts)):
-            continue
-        widths = [(0, 0)] * (x.ndim - len(margins) - 1) + amounts + [(0, 0)]
-        if mode == "CONSTANT":
-            x = jnp.pad(x, widths)
-        else:
-            half = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
-            x = jnp.pad(x.astype(jnp.float32) if half else x, widths, mode=name).astype(dtype)
-    return x
+IMAGE, KERNEL, OUTPUT = "image", "kernel", "output"
+Taps = tuple[int, ...]
 
 
-def wrapped_margins(grid: Grid) -> tuple[Pair, ...]:
-    """The margins that copy entries of the image, and (0, 0) where they are zeros."""
-    pairs = zip(grid.margins, grid.modes, strict=True)
-    return tuple((0, 0) if mode == "CONSTANT" else m for m, mode in pairs)
+def taps(window: Sequence[int]) -> Iterator[Taps]:
+    """The taps of a window, in the order of its entries."""
+    return itertools.product(*map(range, window))
 
 
-def convolve(
-    x: Float[Array, "..."],
-    kernel: Float[Array, "..."],
-    grid: Grid,
-    *,
-    groups: int,
-    method: str | None = None,
-) -> Float[Array, "..."]:
-    """The cross-correlation y of an image with a kernel, by the form that ``method`` names."""
-    wrapped = wrapped_margins(grid)
-    x = extended(x, wrapped, grid.modes)
-    zeros = tuple((0, 0) if any(w) else m for m, w in zip(grid.margins, wrapped, strict=True))
-    return FORMS[method or "lax"](x, kernel, grid, zeros, groups)
+def lows(grid: Grid) -> tuple[int, ...]:
+    return tuple(low for low, _ in grid.margins)
 
 
-def convolve_adjoint(
-    y: Float[Array, "..."], kernel: Float[Array, "..."], grid: Grid, *, groups: int
-) -> Float[Array, "..."]:
-    """The image x of ⟨convolve(·), y⟩ = ⟨·, x⟩, for the kernel ``*window out in/groups``.
-
-    The kernel's axes are named as those of the adjoint: it takes what ``convolve`` gives.
-    """
-    axes, outputs = len(grid.window), groups * kernel.shape[-1]
-    wrapped = wrapped_margins(grid)
-    if 0 in grid.counts:
-        wide = jnp.promote_types(jnp.result_type(y, kernel), jnp.float32)
-        return jnp.zeros((*y.shape[: y.ndim - axes - 1], *grid.sizes, outputs), wide)
-    # Of each group: (in/groups, out) in the kernel's place of (in, out/groups).
-    split = kernel.reshape(*grid.window, groups, kernel.shape[-2] // groups, kernel.shape[-1])
-    kernel = jnp.moveaxis(split, -3, -2).reshape(*grid.window, kernel.shape[-2] // groups, outputs)
+def _ends(grid: Grid) -> list[tuple[int, int]]:
+    """How many entries the windows see before the first and behind the last, or leave (below 0)."""
     spans = span(grid.window, grid.dilation)
-    sizes = tuple(n + sum(w) for n, w in zip(grid.sizes, wrapped, strict=True))
-    margins = [(0, 0) if any(w) else m for m, w in zip(grid.margins, wrapped, strict=True)]
-    # A cross-correlation of y, its entries s apart, with the kernel turned round. Where the margins
-    # of the image are wider than the window, what y lies on is cropped: lax pads by less than 0.
-    pads = tuple(
+    each = zip(grid.sizes, grid.counts, grid.strides, spans, lows(grid), strict=True)
+    return [(low, (c - 1) * s + k - low - n) for n, c, s, k, low in each]
+
+
+def _padded(x: jax.Array, ends: Sequence[tuple[int, int]]) -> jax.Array:
+    widths = [(0, 0, 0), *((low, high, 0) for low, high in ends), (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def _seen(padded: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
+    """What that tap sees in all windows, as ``batch *counts in``."""
+    starts = [a * d for a, d in zip(tap, grid.dilation, strict=True)]
+    steps = zip(starts, grid.counts, grid.strides, strict=True)
+    stops = [start + (c - 1) * s + 1 for start, c, s in steps]
+    first, last = padded.shape[0], padded.shape[-1]
+    return lax.slice(padded, (0, *starts, 0), (first, *stops, last), (1, *grid.strides, 1))
+
+
+def _row(padded: jax.Array, grid: Grid, lead: Taps) -> jax.Array:
+    """What the last taps of the window see, those that begin with ``lead``, beside each other."""
+    rest = taps(grid.window[len(lead) :])
+    return jnp.concatenate([_seen(padded, grid, lead + tap) for tap in rest], axis=-1)
+
+
+def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
+    """aᵀ b, summed over all axes but the last."""
+    a, b = (z.reshape(-1, z.shape[-1]) for z in (a, b))
+    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
+
+
+def _swapped(kernel: jax.Array, groups: int) -> jax.Array:
+    """The kernel with the inputs and outputs of each group in each other's place."""
+    *window, inputs, outputs = kernel.shape
+    split = kernel.reshape(*window, inputs, groups, outputs // groups)
+    return jnp.swapaxes(split, -3, -1).reshape(*window, outputs // groups, groups * inputs)
+
+
+# --------------------------------------------------------------------------- XLA's own convolution
+
+
+def _lax_output(x: jax.Array, kernel: jax.Array, grid: Grid, groups: int) -> jax.Array:
+    return _by_lax(x, kernel, grid.strides, _ends(grid), grid.dilation, groups)
+
+
+def _lax_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
+    axes, swapped = len(grid.window), _swapped(kernel, groups)
+    spans = span(grid.window, grid.dilation)
+    # Where the margins are wider than the window, what y lies on is cropped: padded by less than 0.
+    pads = [
         (k - 1 - low, n + low - 1 - (c - 1) * s)
-        for n, c, k, s, (low, _) in zip(
-            sizes, grid.counts, spans, grid.strides, margins, strict=True
+        for n, c, k, s, low in zip(
+            grid.sizes, grid.counts, spans, grid.strides, lows(grid), strict=True
         )
-    )
-    ones = (1,) * axes
-    turned = jnp.flip(kernel, tuple(range(axes)))
-    x = by_lax(y, turned, ones, pads, grid.dilation, groups, spread=grid.strides)
-    return extended_adjoint(x, grid, wrapped)
+    ]
+    turned = jnp.flip(swapped, tuple(range(axes)))
+    return _by_lax(y, turned, (1,) * axes, pads, grid.dilation, groups, spread=grid.strides)
 
 
-def extended_adjoint(
-    x: Inexact[Array, "..."], grid: Grid, margins: tuple[Pair, ...]
-) -> Inexact[Array, "..."]:
-    """The adjoint of ``extended``: zeros taken off, copies added to the entries they copy."""
-    if not any(map(any, margins)):
-        return x
-    shape = (*x.shape[: x.ndim - len(grid.sizes) - 1], *grid.sizes, x.shape[-1])
-    extend = functools.partial(extended, margins=margins, modes=grid.modes)
-    (image,) = jax.linear_transpose(extend, jax.ShapeDtypeStruct(shape, x.dtype))(x)
-    return image
+def _lax_kernel(x: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
+    shape = (*grid.window, x.shape[-1] // groups, y.shape[-1])
+    output = functools.partial(_lax_output, x, grid=grid, groups=groups)
+    y = y.astype(jnp.promote_types(y.dtype, jnp.float32))
+    (kernel,) = jax.linear_transpose(output, jax.ShapeDtypeStruct(shape, x.dtype))(y)
+    return kernel.astype(y.dtype)
 
 
-def by_lax(
-    x: Float[Array, "..."],
-    kernel: Float[Array, "..."],
-    strides: tuple[int, ...],
-    margins: tuple[Pair, ...],
-    dilation: tuple[int, ...],
+def _by_lax(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    margins: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
     groups: int,
     *,
-    spread: tuple[int, ...] | None = None,
-) -> Float[Array, "..."]:
-    """``lax.conv_general_dilated`` with any number of batch axes, summing in float32 at least."""
+    spread: Sequence[int] | None = None,
+) -> jax.Array:
     axes = kernel.ndim - 2
-    batch, image = x.shape[: x.ndim - axes - 1], x.shape[x.ndim - axes - 1 :]
-    dtype = jnp.result_type(x, kernel)
     images = (0, axes + 1, *range(1, axes + 1))
-    y = lax.conv_general_dilated(
-        x.reshape(math.prod(batch), *image).astype(dtype),
-        kernel.astype(dtype),
+    return lax.conv_general_dilated(
+        x,
+        kernel,
         window_strides=strides,
         padding=margins,
         lhs_dilation=spread,
         rhs_dilation=dilation,
         dimension_numbers=lax.ConvDimensionNumbers(images, (axes + 1, axes, *range(axes)), images),
         feature_group_count=groups,
-        preferred_element_type=jnp.promote_types(dtype, jnp.float32),
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     )
-    return y.reshape(*batch, *y.shape[1:])
 
 
-def _lax_form(
-    x: Float[Array, "..."],
-    kernel: Float[Array, "..."],
-    grid: Grid,
-    margins: tuple[Pair, ...],
-    groups: int,
-) -> Float[Array, "..."]:
-    return by_lax(x, kernel, grid.strides, margins, grid.dilation, groups)
+# ------------------------------------------------------------------- the output, for a single group
 
 
-FORMS: dict[str, Callable[..., jax.Array]] = {"lax": _lax_form}
+def _taps_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """One product for each tap."""
+    padded = _padded(x, _ends(grid))
+    return _total(_seen(padded, grid, tap) @ kernel[tap] for tap in taps(grid.window))
 
 
-def method_known(function: str, method: Any) -> None:
-    """Raise unless ``method`` is None or names a form."""
-    if method is not None:
-        _checks.option(function, "method", method, FORMS)
+def _rows_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """One product for each row of taps, along the last axis of the window."""
+    padded = _padded(x, _ends(grid))
+    matrices = kernel.reshape(*grid.window[:-1], -1, kernel.shape[-1])
+    return _total(_row(padded, grid, lead) @ matrices[lead] for lead in taps(grid.window[:-1]))
+
+
+def _patches_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """One product for all taps."""
+    return _row(_padded(x, _ends(grid)), grid, ()) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _spread_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """The products of all entries with all taps, of which each window picks its own."""
+    matrix = jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
+    products = _padded(x, _ends(grid)) @ matrix
+    each = jnp.split(products, math.prod(grid.window), axis=-1)
+    return _total(_seen(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
+
+
+def _winograd_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """F(2 × 2, 3 × 3): 16 products for four outputs, in place of 36."""
+    inputs, outputs = kernel.shape[-2:]
+    tiles = [-(-c // 2) for c in grid.counts]
+    ends = [
+        (low, 2 * t + 2 - low - n) for low, t, n in zip(lows(grid), tiles, grid.sizes, strict=True)
+    ]
+    padded = _padded(x, ends)
+
+    def tile(z: jax.Array, axis: int) -> list[jax.Array]:
+        stop = 2 * tiles[axis - 1] - 1
+        d = [lax.slice_in_dim(z, i, i + stop, 2, axis) for i in range(4)]
+        return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+    def of_two(m: Sequence[jax.Array]) -> list[jax.Array]:
+        return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+
+    half = jnp.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], kernel.dtype) / 2
+    u = jnp.einsum("ia,jb,abco->ijco", half, half, kernel).reshape(16, inputs, outputs)
+    v = jnp.stack([d for row in tile(padded, 1) for d in tile(row, 2)]).reshape(16, -1, inputs)
+    m = (v @ u).reshape(4, 4, x.shape[0], *tiles, outputs)
+    columns = [of_two(m[:, j]) for j in range(4)]
+    rows = [jnp.stack(of_two([c[p] for c in columns]), axis=3) for p in range(2)]
+    y = jnp.stack(rows, axis=2).reshape(x.shape[0], *(2 * t for t in tiles), outputs)
+    return y[:, : grid.counts[0], : grid.counts[1]]
+
+
+def _total(terms: Iterator[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, terms)
+
+
+# -------------------------------------------------------------------- the image, for a single group
+
+
+def _image_by(output: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The image by that form of the output, of a kernel whose inputs and outputs are swapped."""
+
+    def image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+        phases = [_phases(*axis) for axis in zip(*_axes(grid), strict=True)]
+        sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
+        parts = []
+        for phase in itertools.product(*phases):
+            if not all(p.count for p in phase):
+                parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
+                continue
+            part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
+            part = jnp.flip(part, tuple(range(len(phase))))
+            parts.append(output(y, part, _phase_grid(grid, sizes, phase)))
+        return _interleaved(parts, grid)
+
+    return image
+
+
+class _Phase(NamedTuple):
+    """Of the taps of an axis those that see one phase of its entries, and how y lies for them."""
+
+    first: int
+    step: int
+    count: int
+    dilation: int
+    low: int
+
+
+def _axes(grid: Grid) -> tuple[tuple[int, ...], ...]:
+    return grid.window, grid.strides, grid.dilation, lows(grid)
+
+
+def _phases(w: int, s: int, d: int, low: int) -> list[_Phase]:
+    """Entry p + s q is seen by tap a of window i where p + s q = s i + d a − low.
+
+    So i = q − (d a − low − p)/s, for every tap for which s divides that.
+    """
+    step = s // math.gcd(s, d)
+    phases = []
+    for p in range(s):
+        meets = [a for a in range(min(w, step)) if not (d * a - low - p) % s]
+        first = meets[0] if meets else 0
+        count = len(range(first, w, step)) if meets else 0
+        last = first + (count - 1) * step
+        phases.append(_Phase(first, step, count, d * step // s, (d * last - low - p) // s))
+    return phases
+
+
+def _phase_grid(grid: Grid, sizes: tuple[int, ...], phase: tuple[_Phase, ...]) -> Grid:
+    """The windows over y that make one phase of the image."""
+    return Grid(
+        grid.counts,
+        sizes,
+        tuple(p.count for p in phase),
+        (1,) * len(phase),
+        tuple(p.dilation for p in phase),
+        tuple((p.low, 0) for p in phase),
+        ("CONSTANT",) * len(phase),
+    )
+
+
+def _interleaved(parts: list[jax.Array], grid: Grid) -> jax.Array:
+    """The image of its phases."""
+    if len(parts) == 1:
+        return parts[0]
+    axes = len(grid.window)
+    batch, *sizes, channels = parts[0].shape
+    x = jnp.stack(parts, axis=-2).reshape(batch, *sizes, *grid.strides, channels)
+    order = [i for axis in range(axes) for i in (1 + axis, 1 + axes + axis)]
+    x = x.transpose(0, *order, 1 + 2 * axes)
+    whole = (n * s for n, s in zip(sizes, grid.strides, strict=True))
+    x = x.reshape(batch, *whole, channels)
+    return x[(slice(None), *(slice(n) for n in grid.sizes))]
+
+
+def _laid_image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    """The products of y with all taps, each laid where its tap has seen it: patches transposed."""
+    matrix = jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
+    each = jnp.split(y @ matrix, math.prod(grid.window), axis=-1)
+    return _total(_laid(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
+
+
+def _laid(z: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
+    """The adjoint of ``_seen`` of the padded image."""
+    widths = [(0, 0, 0)]
+    for a, n, c, s, d, low in zip(
+        tap, grid.sizes, grid.counts, grid.strides, grid.dilation, lows(grid), strict=True
+    ):
+        first = a * d - low
+        widths.append((first, n - (first + (c - 1) * s + 1), s - 1))
+    return lax.pad(z, jnp.zeros((), z.dtype), [*widths, (0, 0, 0)])
+
+
+# ------------------------------------------------------------------- the kernel, for a single group
+
+
+def _taps_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    padded = _padded(x, _ends(grid))
+    each = [_inner(_seen(padded, grid, tap), y) for tap in taps(grid.window)]
+    return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
+
+
+def _rows_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    padded = _padded(x, _ends(grid))
+    each = [_inner(_row(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
+    return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
+
+
+def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    kernel = _inner(_row(_padded(x, _ends(grid)), grid, ()), y)
+    return kernel.reshape(*grid.window, x.shape[-1], y.shape[-1])
+
+
+# ------------------------------------------------------------------------- one input for each group
+
+
+def _entries_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    padded = _padded(jnp.repeat(x, kernel.shape[-1] // x.shape[-1], -1), _ends(grid))
+    return _total(_seen(padded, grid, tap) * kernel[tap][0] for tap in taps(grid.window))
+
+
+def _entries_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
+    x = _image_by(_entries_output)(kernel, y, grid)
+    return x.reshape(*x.shape[:-1], groups, -1).sum(-1)
+
+
+def _entries_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    """Added up row by row of the windows, so that no product of x and y ever leaves the cache."""
+    x = _padded(jnp.repeat(x, y.shape[-1] // x.shape[-1], -1), _ends(grid))
+    channels, block = y.shape[-1], _divided(grid.counts[-1], 32)
+    *lead, count = grid.counts
+    blocks = -(-count // block)
+    spare = blocks * block - count
+    if spare:
+        none = [(0, 0)] * (y.ndim - 2)
+        y = jnp.pad(y, [*none, (0, spare), (0, 0)])
+        x = jnp.pad(x, [*none, (0, spare * grid.strides[-1]), (0, 0)])
+    spans = span(grid.window, grid.dilation)
+    width = (block - 1) * grid.strides[-1] + spans[-1]
+    few = grid._replace(counts=(*(1 for _ in lead), block))
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        place = jnp.unravel_index(i, (y.shape[0], *lead, blocks))
+        batch, *rows, j = place
+        ours = lax.dynamic_slice(
+            y, (batch, *rows, j * block, 0), (1, *(1 for _ in lead), block, channels)
+        )
+        starts = [row * s for row, s in zip(rows, grid.strides, strict=False)]
+        seen = lax.dynamic_slice(
+            x,
+            (batch, *starts, j * block * grid.strides[-1], 0),
+            (1, *spans[:-1], width, channels),
+        )
+        each = [(_seen(seen, few, tap) * ours).reshape(-1, channels) for tap in taps(grid.window)]
+        return total + jnp.stack([z.sum(0) for z in each])
+
+    zeros = jnp.zeros((math.prod(grid.window), channels), y.dtype)
+    total = lax.fori_loop(0, y.shape[0] * math.prod(lead) * blocks, add, zeros)
+    return total.reshape(*grid.window, 1, channels)
+
+
+def _divided(n: int, most: int) -> int:
+    """The size of equal parts of n, none above ``most``."""
+    return -(-n // -(-n // most))
+
+
+# ---------------------------------------------------------------------------------- groups in blocks
+
+
+def _blocks(groups: int, inputs: int, outputs: int) -> int:
+    """How many groups a block has: as many as give it 16 inputs and outputs, and 32 blocks."""
+    enough = [
+        q
+        for q in range(1, groups + 1)
+        if not groups % q and (q * min(inputs, outputs) >= 16 and groups // q <= 32)
+    ]
+    return enough[0] if enough else groups
+
+
+def _block_kernels(kernel: jax.Array, groups: int, each: int) -> list[jax.Array]:
+    """The kernels of all blocks, which are zero where an output does not see an input."""
+    *window, inputs, outputs = kernel.shape
+    split = kernel.reshape(*window, 1, inputs, groups // each, each, outputs // groups)
+    seen = jnp.eye(each, dtype=kernel.dtype)[:, None, None, :, None]
+    whole = (split * seen).reshape(*window, each * inputs, groups // each, -1)
+    return [whole[..., i, :] for i in range(groups // each)]
+
+
+def _grouped(form: dict[str, Callable[..., jax.Array]]) -> dict[str, Callable[..., jax.Array]]:
+    """The form for any number of groups."""
+
+    def output(x: jax.Array, kernel: jax.Array, grid: Grid, groups: int) -> jax.Array:
+        if _by_entries(kernel.shape[-2], kernel.shape[-1], groups):
+            return _entries_output(x, kernel, grid)
+        each = _blocks(groups, kernel.shape[-2], kernel.shape[-1] // groups)
+        parts = zip(jnp.split(x, groups // each, -1), _block_kernels(kernel, groups, each), strict=True)
+        return jnp.concatenate([form[OUTPUT](*part, grid) for part in parts], -1)
+
+    def image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
+        if _by_entries(kernel.shape[-2], kernel.shape[-1], groups):
+            return _entries_image(kernel, y, grid, groups)
+        each = _blocks(groups, kernel.shape[-2], kernel.shape[-1] // groups)
+        kernels = _block_kernels(_swapped(kernel, groups), groups, each)
+        parts = zip(kernels, jnp.split(y, groups // each, -1), strict=True)
+        return jnp.concatenate([form[IMAGE](*part, grid) for part in parts], -1)
+
+    def kernel(x: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
+        inputs, outputs = x.shape[-1] // groups, y.shape[-1] // groups
+        if _by_entries(inputs, y.shape[-1], groups):
+            return _entries_kernel(x, y, grid)
+        each = _blocks(groups, inputs, outputs)
+        halves = (jnp.split(z, groups // each, -1) for z in (x, y))
+        whole = [form[KERNEL](*part, grid) for part in zip(*halves, strict=True)]
+        split = [z.reshape(*grid.window, each, inputs, each, outputs) for z in whole]
+        own = [jnp.moveaxis(jnp.diagonal(z, 0, -4, -2), -1, -2) for z in split]
+        return jnp.concatenate([z.reshape(*grid.window, inputs, -1) for z in own], -1)
+
+    return {OUTPUT: output, IMAGE: image, KERNEL: kernel}
+
+
+def _by_entries(inputs: int, outputs: int, groups: int) -> bool:
+    """Whether entries are multiplied, not matrices: each group has one input and few outputs."""
+    return groups > 1 and inputs == 1 and outputs // groups <= 4
+
+
+def _form(output: Callable, kernel: Callable, image: Callable | None = None) -> dict[str, Callable]:
+    return _grouped({OUTPUT: output, KERNEL: kernel, IMAGE: image or _image_by(output)})
+
+
+FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {
+    "lax": {OUTPUT: _lax_output, IMAGE: _lax_image, KERNEL: _lax_kernel},
+    "taps": _form(_taps_output, _taps_kernel),
+    "rows": _form(_rows_output, _rows_kernel),
+    "patches": _form(_patches_output, _patches_kernel),
+    "spread": _form(_spread_output, _taps_kernel, _laid_image),
+    "winograd": _form(_winograd_output, _rows_kernel),
+}

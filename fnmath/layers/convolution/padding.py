@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from fnmath import _checks
-from fnmath.layers.convolution._forms import extended
+from fnmath.layers.convolution._margins import extended
 from fnmath.layers.convolution._geometry import MODES, image_axes, pair
 
 

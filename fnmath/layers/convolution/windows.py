@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
 from fnmath import _checks
-from fnmath.layers.convolution._forms import extended, extended_adjoint
+from fnmath.layers.convolution._margins import extended, extended_adjoint
 from fnmath.layers.convolution._geometry import Padding, Sizes, grid, image_axes, named_axes
 from fnmath.linear_algebra import _grids
 from fnmath.numerics._wide import computed_wide
