@@ -86,6 +86,8 @@ def _computed(
     one = (jax.ShapeDtypeStruct(z.shape[sets:], z.dtype) for z in (a, b))
     name = method or default or chosen(*one, grid, role=role, groups=groups, sets=bool(sets))
     form = functools.partial(FORMS[name][role], grid=grid, groups=groups)
+    if name != "lax":
+        a, b = (z.astype(_wide(z.dtype)) for z in (a, b))
     for _ in range(sets):
         form = jax.vmap(form)
     return form(a, b)
@@ -149,7 +151,9 @@ def _batched(operands: Any, axes: Any, *, role: str, sets: int, **static: Any) -
 
 
 correlate_p.def_abstract_eval(_result)
-correlate_p.def_impl(lambda a, b, **static: jax.jit(functools.partial(correlate_p.bind, **static))(a, b))
+correlate_p.def_impl(
+    jax.jit(correlate_p.bind, static_argnames=("grid", "role", "groups", "method", "sets"))
+)
 ad.defbilinear(
     correlate_p, functools.partial(_transposed, 0), functools.partial(_transposed, 1)
 )

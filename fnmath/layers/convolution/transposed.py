@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.initializers import variance_scaling, zeros
 from fnmath.layers._arguments import Initializer, bias_fits
-from fnmath.layers.convolution._forms import convolve_adjoint
+from fnmath.layers.convolution._operations import convolve_adjoint, method_known
 from fnmath.layers.convolution._geometry import (
     Padding,
     Sizes,
@@ -102,6 +102,7 @@ def conv_transpose(
     output_padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    method: str | None = None,
 ) -> Float[Array, "... out"]:
     """Transposed convolution: every input adds its multiple of the kernel to the output.
 
@@ -141,14 +142,15 @@ def conv_transpose(
             or the dilation, and 0 with a named padding.
         dilation: How many entries lie between the taps of a window, for all axes or for each.
         groups: Into how many groups the channels fall.
+        method: How it is computed, as for ``conv``.
 
     Returns:
         The outputs ``*batch *space out``, in the dtype of the operands; half precision is summed in
         float32. An axis without inputs gives one without outputs.
 
     Raises:
-        TypeError: If params is not a pair, an array does not hold floating-point numbers, or an
-            option not an integer.
+        TypeError: If params is not a pair, an array does not hold floating-point numbers, an option
+            not an integer, or the method not a string.
         ValueError: If the kernel has no window or does not fit the channels of x and the groups,
             the bias does not fit, an option is out of range or not one for each axis, or the
             padding takes off everything.
@@ -165,6 +167,7 @@ def conv_transpose(
         Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016), §4.
     """
     name = "conv_transpose"
+    method_known(name, method)
     kernel, bias = kernel_and_bias(name, params, x, ConvTransposeParams)
     number = image_axes(name, x, kernel.ndim - 2)
     _checks.same_size(name, "input channels", x=x.shape[-1], kernel=kernel.shape[-2])
@@ -173,5 +176,5 @@ def conv_transpose(
     options = {"strides": strides, "padding": padding, "dilation": dilation}
     window = kernel.shape[:-2]
     windows = transposed_grid(name, number, window, output_padding=output_padding, **options)
-    y = convolve_adjoint(jnp.asarray(x), kernel, windows, groups=groups)
+    y = convolve_adjoint(jnp.asarray(x), kernel, windows, groups=groups, method=method)
     return biased(y, bias, x, kernel)
