@@ -1,4 +1,92 @@
-"""Which form computes a contraction."""
+"""Which form computes a contraction on a CPU, and in how many chunks.
 
-def chosen(a, b, grid, *, role, groups, sets):
-    return "rows"
+The time of a form is taken to be linear in what it does:
+
+    seconds = Σ cost × (products, entries copied, entries added up, operations called)
+
+with costs that were measured, for each form and each contraction. ``costs.py`` among the benchmarks
+measures them anew, and says how much slower the chosen form is than the fastest one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fnmath.layers.convolution._costs import COSTS
+from fnmath.layers.convolution._forms import IMAGE, OUTPUT, block_of, by_entries
+from fnmath.layers.convolution._geometry import Grid
+
+# Entries that a chunk may hold beside its operands and its result: what caches keep.
+CHUNK = 2_000_000
+
+
+class Choice(NamedTuple):
+    """A form, and how many entries of the batch it takes at once."""
+
+    form: str
+    batch: int
+
+
+class Work(NamedTuple):
+    """What a form does, and how many entries it holds meanwhile."""
+
+    products: float
+    copied: float
+    added: float
+    calls: float
+    held: float
+
+
+def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
+    """The form of the least expected time, and its chunks, for operands in the primitive's order."""
+    if role == IMAGE:
+        batch, inputs, outputs = b.shape[0], a.shape[-2], a.shape[-1]
+    else:
+        batch, inputs, outputs = a.shape[0], a.shape[-1] // groups, b.shape[-1]
+    if by_entries(inputs, outputs, groups):
+        return Choice("taps", batch)
+    sizes = grid, batch, inputs, outputs // groups, groups
+    works = {form: work(form, role, *sizes) for form in forms(role, grid)}
+    form = min(works, key=lambda form: seconds(works[form], COSTS[role][form]))
+    return Choice(form, chunk(works[form], batch))
+
+
+def forms(role: str, grid: Grid) -> list[str]:
+    """Those that can be chosen: XLA's own knows one or two axes of space well, not more."""
+    return [form for form in COSTS[role] if form != "blocks" or len(grid.window) <= 2]
+
+
+def chunk(work: Work, batch: int) -> int:
+    """How many entries of the batch a form takes at once."""
+    return max(1, int(batch / max(1, work.held / CHUNK)))
+
+
+def seconds(work: Work, costs: Sequence[float]) -> float:
+    """The time at costs in nanoseconds."""
+    return 1e-9 * sum(cost * n for cost, n in zip(costs, work, strict=False))
+
+
+def work(
+    form: str, role: str, grid: Grid, batch: int, inputs: int, outputs: int, groups: int
+) -> Work:
+    """What a form does for this contraction, with so many channels in each group."""
+    block = block_of(groups, inputs, outputs)
+    seen, given = block * inputs, block * outputs
+    if role == IMAGE:
+        seen, given = given, seen
+    # XLA has windows on all of a spread y; and all entries of x are multiplied before they are seen.
+    everywhere = (form, role) in (("blocks", IMAGE), ("spread", OUTPUT))
+    places = batch * math.prod(grid.sizes if everywhere else grid.counts)
+    window, row = math.prod(grid.window), grid.window[-1]
+    calls, added, held = {
+        "blocks": (1, 0, 0),
+        "taps": (window, window * given, seen + 2 * given),
+        "rows": (window // row, window // row * given, row * seen + 2 * given),
+        "patches": (1, 0, window * seen),
+        "spread": (1, window * given, window * given),
+    }[form]
+    copied = 0 if form == "spread" else window * seen
+    each = (places * window * seen * given, places * copied, places * added, calls)
+    return Work(*(groups // block * n for n in each), held=places * held)

@@ -21,11 +21,13 @@ float32 at least.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.extend
 import jax.numpy as jnp
+from jax import lax
 from jax.interpreters import ad, batching, mlir
 
 from fnmath.layers.convolution._choice import chosen
@@ -83,14 +85,44 @@ def _computed(
     shape = _shape(a, b, grid, role, groups, sets)
     if 0 in (*a.shape, *b.shape, *shape):
         return jnp.zeros(shape, _wide(a.dtype))
-    one = (jax.ShapeDtypeStruct(z.shape[sets:], z.dtype) for z in (a, b))
-    name = method or default or chosen(*one, grid, role=role, groups=groups, sets=bool(sets))
-    form = functools.partial(FORMS[name][role], grid=grid, groups=groups)
+    one = [jax.ShapeDtypeStruct(z.shape[sets:], z.dtype) for z in (a, b)]
+    name, batch = method or default, one[role == IMAGE].shape[0]
+    if name is None:
+        name, batch = chosen(*one, grid, role=role, groups=groups)
     if name != "lax":
         a, b = (z.astype(_wide(z.dtype)) for z in (a, b))
+    form = functools.partial(FORMS[name][role], grid=grid, groups=groups)
+    form = in_chunks(form, role, batch)
     for _ in range(sets):
         form = jax.vmap(form)
     return form(a, b)
+
+
+def in_chunks(
+    form: Callable[[jax.Array, jax.Array], jax.Array], role: str, size: int
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The same contraction, of so many entries of the batch at a time."""
+
+    def by_chunks(a: jax.Array, b: jax.Array) -> jax.Array:
+        batched = [z for z, name in zip((a, b), OPERANDS[role], strict=True) if name != KERNEL]
+        parts = batched[0].shape[0] // size
+        if parts < 2:
+            return form(a, b)
+
+        def of(*chunk: jax.Array) -> jax.Array:
+            return form(*chunk) if role == KERNEL else form(*((a, *chunk) if role == IMAGE else (*chunk, b)))
+
+        whole = [z[: parts * size].reshape(parts, size, *z.shape[1:]) for z in batched]
+        rest = [z[parts * size :] for z in batched]
+        if role == KERNEL:
+            none = jnp.zeros_like(jax.eval_shape(of, *(z[0] for z in whole)))
+            answer, _ = lax.scan(lambda total, z: (total + of(*z), None), none, tuple(whole))
+            return answer + of(*rest) if rest[0].shape[0] else answer
+        answer = lax.map(lambda z: of(*z), tuple(whole))
+        answer = answer.reshape(-1, *answer.shape[2:])
+        return jnp.concatenate([answer, of(*rest)]) if rest[0].shape[0] else answer
+
+    return by_chunks
 
 
 def _transposed(place: int, cotangent: Any, *operands: Any, role: str, **static: Any) -> Any:

@@ -1,0 +1,228 @@
+"""What does each form of a convolution cost on this machine, and is the fastest one chosen?
+
+Run      python -m experiments.benchmarks.convolution_costs
+Cost     8 minutes on two CPU cores
+Expect   the chosen form within a few per cent of the fastest one, in the median
+
+Convolutions are drawn at random: one to three axes, windows, strides, dilations, groups, channels
+from 1 to 256. Each of their contractions (output, image, kernel) is timed in each form. The time of
+a form is fitted by costs, not below 0, of what it does, so that the relative errors are smallest in
+squares. Every fifth convolution is left out of the fit, and says how good the choice is.
+
+With ``--write`` the costs replace those in fnmath/layers/convolution/_costs.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import random
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy import optimize
+
+from experiments import command
+from experiments.benchmarks.train_step import machine
+from fnmath.layers.convolution import _choice, _correlation, _costs, _forms
+from fnmath.layers.convolution._geometry import Grid, grid
+
+NAME = "benchmarks.convolution_costs"
+FORMS = ("blocks", "taps", "rows", "patches", "spread")
+ROLES = (_forms.OUTPUT, _forms.IMAGE, _forms.KERNEL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of the benchmark."""
+
+    number: int = 100
+    """How many convolutions are drawn."""
+    rounds: int = 7
+    """How often each form is timed."""
+    seed: int = 0
+    """Decides the convolutions."""
+    write: bool = False
+    """Whether the library's costs are replaced."""
+    output: Path = Path("runs")
+    """Where the results go."""
+
+
+class Shape(NamedTuple):
+    """A convolution."""
+
+    grid: Grid
+    batch: int
+    inputs: int
+    outputs: int
+    groups: int
+
+
+class Sample(NamedTuple):
+    """A contraction, and the seconds of its forms."""
+
+    role: str
+    shape: Shape
+    seconds: Mapping[str, float]
+
+
+def draw(generator: random.Random) -> Shape:
+    """A convolution of 10⁶ to 3·10⁸ products whose arrays have no more than 10⁷ entries."""
+    while True:
+        axes = generator.choice((1, 1, 2, 2, 2, 2, 3))
+        groups = generator.choice((1, 1, 1, 1, 2, 8, 32))
+        widest = max(8, 256 // groups)
+        inputs, outputs = (
+            generator.choice([n for n in (1, 3, 4, 6, 16, 32, 64, 128, 256) if n <= widest])
+            for _ in range(2)
+        )
+        window = (generator.choice((1, 2, 3, 3, 3, 4, 5, 7, *((9, 31) if axes == 1 else ()))),) * axes
+        size = generator.choice({1: (128, 512, 2048), 2: (8, 14, 28, 56, 112), 3: (8, 16)}[axes])
+        options = {
+            "strides": generator.choice((1, 1, 1, 2, 2, window[0])),
+            "dilation": generator.choice((1, 1, 1, 1, 2)),
+            "padding": generator.choice(("SAME", "VALID")),
+        }
+        try:
+            windows = grid("conv", (size,) * axes, window, **options)
+        except ValueError:
+            continue
+        shape = Shape(windows, generator.choice((1, 8, 16, 32, 64)), inputs, outputs, groups)
+        work = _choice.work("patches", _forms.OUTPUT, *shape)
+        largest = max(math.prod(a) for a in arrays(shape).values())
+        depthwise = _forms.by_entries(inputs, outputs * groups, groups)
+        if 1e6 < work.products < 3e8 and work.copied < 3e7 and largest < 1e7 and not depthwise:
+            return shape
+
+
+def arrays(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """The shapes of image, kernel and output."""
+    windows, batch, inputs, outputs, groups = shape
+    return {
+        _forms.IMAGE: (batch, *windows.sizes, groups * inputs),
+        _forms.KERNEL: (*windows.window, inputs, groups * outputs),
+        _forms.OUTPUT: (batch, *windows.counts, groups * outputs),
+    }
+
+
+def measure(shape: Shape, role: str, rounds: int) -> Sample:
+    """The median seconds of each form that answers as the first one does."""
+    keys = jax.random.split(jax.random.key(0), 2)
+    shapes = [arrays(shape)[name] for name in _correlation.OPERANDS[role]]
+    a, b = (jax.random.normal(key, s) for key, s in zip(keys, shapes, strict=True))
+    calls, expected = {}, None
+    for name in FORMS:
+        if name not in allowed(role, shape):
+            continue
+        options = {"grid": shape.grid, "groups": shape.groups}
+        size = _choice.chunk(_choice.work(name, role, *shape), shape.batch)
+        form = functools.partial(_forms.FORMS[name][role], **options)
+        calls[name] = jax.jit(_correlation.in_chunks(form, role, size))
+        answer = np.asarray(calls[name](a, b))
+        expected = answer if expected is None else expected
+        np.testing.assert_allclose(answer, expected, atol=1e-4 * np.abs(expected).max())
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        best = min((min(s) for s in samples.values() if s), default=math.inf)
+        for name, call in calls.items():
+            if samples[name] and min(samples[name]) > 5 * best:
+                continue
+            start = time.perf_counter()
+            jax.block_until_ready(call(a, b))
+            samples[name].append(time.perf_counter() - start)
+    return Sample(role, shape, {name: float(np.median(s)) for name, s in samples.items()})
+
+
+def allowed(role: str, shape: Shape) -> list[str]:
+    """The forms worth a measurement: no more than 128 calls, and XLA's own in one or two axes."""
+    axes, window = len(shape.grid.window), math.prod(shape.grid.window)
+    names = ["blocks"] if axes <= 2 else []
+    names += ["rows"] if axes > 1 else []
+    names += ["patches"] if role != _forms.IMAGE or math.prod(shape.grid.strides) <= 64 else []
+    names += ["taps"] if window <= 128 else []
+    return names + (["spread"] if role != _forms.KERNEL and window <= 128 else [])
+
+
+def fit(samples: Sequence[Sample]) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Nanoseconds for each product, entry copied, entry added and call, of each form and role."""
+    costs: dict[str, dict[str, tuple[float, ...]]] = {}
+    for role in ROLES:
+        costs[role] = {}
+        for name in FORMS:
+            those = [s for s in samples if s.role == role and name in s.seconds]
+            if not those:
+                continue
+            works = np.array([_choice.work(name, role, *s.shape)[:-1] for s in those])
+            taken = 1e9 * np.array([s.seconds[name] for s in those])
+            found, _ = optimize.nnls(works / taken[:, None], np.ones(len(those)))
+            costs[role][name] = tuple(float(f"{c:.3g}") for c in found)
+    return costs
+
+
+def regret(samples: Sequence[Sample], costs: Mapping[str, Any]) -> np.ndarray:
+    """How many times as long as the fastest form the chosen one takes."""
+    ratios = []
+    for sample in samples:
+        expected = {
+            name: _choice.seconds(_choice.work(name, sample.role, *sample.shape), costs[sample.role][name])
+            for name in sample.seconds
+        }
+        chosen = min(expected, key=expected.__getitem__)
+        ratios.append(sample.seconds[chosen] / min(sample.seconds.values()))
+    return np.array(ratios)
+
+
+def source(costs: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """The module that holds the costs."""
+    lines = [_costs.__doc__.join(['"""', '"""']), "", "COSTS = {"]
+    for role, forms in costs.items():
+        lines.append(f'    "{role}": {{')
+        lines += [f'        "{name}": {tuple(c)},' for name, c in forms.items()]
+        lines.append("    },")
+    return "\n".join([*lines, "}", ""])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    with command.plain_errors(NAME):
+        config = command.parse(Config, arguments, doc=__doc__ or "", name=NAME)
+        if config.number < 10 or config.rounds < 1:
+            raise command.OptionError("--number must be at least 10, --rounds at least 1")
+        folder = command.make_folder(config.output, NAME.replace(".", "/"))
+        generator = random.Random(config.seed)
+        samples, kept = [], []
+        for i in range(config.number):
+            shape = draw(generator)
+            both = [measure(shape, role, config.rounds) for role in ROLES]
+            (kept if i % 5 == 4 else samples).extend(both)
+        costs = fit(samples)
+        for title, those in {"fitted": samples, "left out": kept}.items():
+            for role in ROLES:
+                ratios = regret([s for s in those if s.role == role], costs)
+                quartiles = np.quantile(ratios, [0.5, 0.9, 1.0]).round(2)
+                print(f"{title}, {role}: chosen / fastest {quartiles} (median, 90 %, worst)")
+        command.save_json(
+            folder / "results.json",
+            {
+                "config": dataclasses.asdict(config),
+                "machine": machine(),
+                "costs": costs,
+                "samples": [
+                    {"role": s.role, "shape": s.shape._asdict(), "seconds": dict(s.seconds)}
+                    for s in samples + kept
+                ],
+            },
+        )
+        print(source(costs))
+        if config.write:
+            Path(_costs.__file__).write_text(source(costs))
+        print(f"Saved to {folder}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
