@@ -279,20 +279,28 @@ def _interleaved(parts: list[jax.Array], grid: Grid) -> jax.Array:
     """The image of its phases."""
     if len(parts) == 1:
         return parts[0]
-    axes = len(grid.window)
-    batch, *sizes, channels = parts[0].shape
-    x = jnp.stack(parts, axis=-2).reshape(batch, *sizes, *grid.strides, channels)
-    order = [i for axis in range(axes) for i in (1 + axis, 1 + axes + axis)]
-    x = x.transpose(0, *order, 1 + 2 * axes)
-    whole = (n * s for n, s in zip(sizes, grid.strides, strict=True))
-    x = x.reshape(batch, *whole, channels)
+    x = _tiled(jnp.concatenate(parts, axis=-1), grid.strides)
     return x[(slice(None), *(slice(n) for n in grid.sizes))]
+
+
+def _tiled(z: jax.Array, tile: tuple[int, ...]) -> jax.Array:
+    """The image whose tiles stand along the channels of z, tap by tap."""
+    axes = len(tile)
+    batch, *sizes, channels = z.shape
+    z = z.reshape(batch, *sizes, *tile, channels // math.prod(tile))
+    order = [i for axis in range(axes) for i in (1 + axis, 1 + axes + axis)]
+    whole = (n * s for n, s in zip(sizes, tile, strict=True))
+    return z.transpose(0, *order, 1 + 2 * axes).reshape(batch, *whole, -1)
 
 
 def _laid_image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     """The products of y with all taps, each laid where its tap has seen it: patches transposed."""
-    matrix = jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
-    each = jnp.split(y @ matrix, math.prod(grid.window), axis=-1)
+    products = y @ jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
+    if grid.strides == grid.window and set(grid.dilation) == {1}:
+        x = _tiled(products, grid.window)
+        ends = [(-low, n + low - m) for low, n, m in zip(lows(grid), grid.sizes, x.shape[1:], strict=False)]
+        return _padded(x, ends)
+    each = jnp.split(products, math.prod(grid.window), axis=-1)
     return _total(_laid(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
 
