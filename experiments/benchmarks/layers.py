@@ -69,10 +69,12 @@ class Case(NamedTuple):
 
     @property
     def axes(self) -> int:
+        """How many axes of space there are."""
         return len(self.sizes)
 
     @property
     def options(self) -> dict[str, Any]:
+        """What the layers take by name."""
         named = ("strides", "dilation", "groups", "padding")
         return {name: getattr(self, name) for name in named}
 
@@ -120,15 +122,21 @@ CASES = (
     Case("4096×16→32, 9", 16, (4096,), 16, 32, (9,)),
     Case("512×64→64, 3, dilation 8", 32, (512,), 64, 64, (3,), dilation=8),
     Case("512×64→128, 5, stride 2", 32, (512,), 64, 128, (5,), 2),
-    Case("2048×256, depthwise causal 4 (Mamba)", 8, (2048,), 256, 256, (4,), groups=256, padding="CAUSAL"),
+    Case("2048×256, depthwise causal 4 (Mamba)", 8, (2048,), 256, 256, (4,), groups=256,
+         padding="CAUSAL"),
     Case("4096×1→16, 64", 16, (4096,), 1, 16, (64,)),
     Case("16³×16→32, 3³", 4, square(16, 3), 16, 32, square(3, 3)),
     Case("16³×16→32, 3³, stride 2", 4, square(16, 3), 16, 32, square(3, 3), 2),
-    Case("14×14×64→32, transposed 4×4, stride 2", 16, square(14), 64, 32, square(4), 2, transposed=True),
-    Case("28×28×32→16, transposed 3×3, stride 2", 16, square(28), 32, 16, square(3), 2, transposed=True),
-    Case("28×28×32→16, transposed 2×2, stride 2 (U-Net)", 16, square(28), 32, 16, square(2), 2, transposed=True),
-    Case("256×64→32, transposed 8, stride 4", 16, (256,), 64, 32, (8,), 4, transposed=True),
-    Case("8³×32→16, transposed 4³, stride 2", 4, square(8, 3), 32, 16, square(4, 3), 2, transposed=True),
+    Case("14×14×64→32, transposed 4×4, stride 2", 16, square(14), 64, 32, square(4), 2,
+         transposed=True),
+    Case("28×28×32→16, transposed 3×3, stride 2", 16, square(28), 32, 16, square(3), 2,
+         transposed=True),
+    Case("28×28×32→16, transposed 2×2, stride 2 (U-Net)", 16, square(28), 32, 16, square(2), 2,
+         transposed=True),
+    Case("256×64→32, transposed 8, stride 4", 16, (256,), 64, 32, (8,), 4,
+         transposed=True),
+    Case("8³×32→16, transposed 4³, stride 2", 4, square(8, 3), 32, 16, square(4, 3), 2,
+         transposed=True),
 )  # fmt: skip
 
 
@@ -146,8 +154,13 @@ def lax_layer(case: Case, x: jax.Array, kernel: jax.Array) -> jax.Array:
     margins, strides, spread = case.margins, (case.strides,) * axes, (1,) * axes
     if case.transposed:
         kernel = jnp.flip(kernel, tuple(range(axes)))
-        ends = [s * n + low - 1 - (n - 1) * s for s, n, (low, _) in zip(strides, case.sizes, margins, strict=True)]
-        margins = [(k - 1 - low, end) for k, (low, _), end in zip(spans, margins, ends, strict=True)]
+        ends = [
+            s * n + low - 1 - (n - 1) * s
+            for s, n, (low, _) in zip(strides, case.sizes, margins, strict=True)
+        ]
+        margins = [
+            (k - 1 - low, end) for k, (low, _), end in zip(spans, margins, ends, strict=True)
+        ]
         strides, spread = spread, strides
     return lax.conv_general_dilated(
         x, kernel, strides, margins, spread, (case.dilation,) * axes,
@@ -159,14 +172,21 @@ def lax_layer(case: Case, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def flax_layer(case: Case, x: jax.Array, kernel: jax.Array) -> jax.Array:
     from flax import linen
 
-    options = {"use_bias": False, "strides": (case.strides,) * case.axes, "padding": case.padding}
+    options: dict[str, Any] = {
+        "use_bias": False,
+        "strides": (case.strides,) * case.axes,
+        "padding": case.padding,
+    }
     if case.transposed:
         layer = linen.ConvTranspose(case.outputs, case.window, **options)
         kernel = jnp.flip(kernel, tuple(range(case.axes)))
     else:
-        more = {"kernel_dilation": case.dilation, "feature_group_count": case.groups}
+        more: dict[str, Any] = {
+            "kernel_dilation": case.dilation,
+            "feature_group_count": case.groups,
+        }
         layer = linen.Conv(case.outputs, case.window, **options, **more)
-    return layer.apply({"params": {"kernel": kernel}}, x)
+    return jnp.asarray(layer.apply({"params": {"kernel": kernel}}, x))
 
 
 def arrays(case: Case) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -210,14 +230,19 @@ def torch_passes(case: Case, *, last: bool) -> Passes:
     name = f"conv_transpose{axes}d" if case.transposed else f"conv{axes}d"
     layer = getattr(functional, name)
     lows = [low for low, _ in margins]
+    options: dict[str, Any] = {
+        "stride": case.strides,
+        "dilation": case.dilation,
+        "groups": case.groups,
+    }
     if case.transposed:
-        extra = [low - high for low, high in margins]
-        call = functools.partial(layer, x, kernel, None, case.strides, lows, [max(-e, 0) for e in extra])
+        options |= {"padding": lows, "output_padding": [max(h - low, 0) for low, h in margins]}
     elif all(low == high for low, high in margins):
-        call = functools.partial(layer, x, kernel, None, case.strides, lows, case.dilation, case.groups)
-    else:
-        widths = [n for pair in reversed(margins) for n in pair]
-        call = lambda: layer(functional.pad(x, widths), kernel, None, case.strides, 0, case.dilation, case.groups)  # noqa: E731
+        options["padding"] = lows
+    widths = [] if "padding" in options else [n for pair in reversed(margins) for n in pair]
+
+    def call() -> Any:
+        return layer(functional.pad(x, widths) if widths else x, kernel, **options)
 
     def forward() -> np.ndarray:
         with torch.no_grad():
@@ -278,7 +303,9 @@ def ratios(both: Mapping[str, Comparison], name: str) -> np.ndarray:
 
 def markdown(results: Mapping[str, tuple[Comparison, Comparison]]) -> str:
     """Medians in milliseconds, forward / both, and how many times as long the others take."""
-    names = [n for n in (OURS, XLA, FLAX, TORCH) if any(n in f.samples for f, _ in results.values())]
+    names = [
+        n for n in (OURS, XLA, FLAX, TORCH) if any(n in f.samples for f, _ in results.values())
+    ]
     lines = ["| " + " | ".join(["", *names, *(f"{n} ÷ fnmath" for n in names[1:])]) + " |"]
     lines += ["|---" + "|--:" * (2 * len(names) - 1) + "|"]
     for case, (forward, both) in results.items():
@@ -309,7 +336,9 @@ def plot(results: Mapping[str, tuple[Comparison, Comparison]], path: Path) -> No
     both = {name: pair[1] for name, pair in results.items()}
     others = [n for n in (XLA, TORCH) if all(n in c.samples for c in both.values())]
     order = sorted(both, key=lambda n: milliseconds(both[n], XLA) / milliseconds(both[n], OURS))
-    with matplotlib.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(
+        {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
+    ):
         figure = Figure(figsize=(8, 0.24 * len(order) + 1.2), dpi=130, layout="constrained")
         axes = figure.subplots()
         for other, colour, marker in zip(others, (BLUE, ORANGE), ("o", "D"), strict=False):
@@ -317,7 +346,9 @@ def plot(results: Mapping[str, tuple[Comparison, Comparison]], path: Path) -> No
             axes.plot(x, range(len(order)), marker, color=colour, ms=5, label=other, clip_on=False)
         axes.axvline(1, color=GREY, lw=1)
         axes.set(xscale="log", yticks=range(len(order)), yticklabels=order)
-        axes.set_xlabel("time ÷ fnmath's, output and both gradients (right of the line: fnmath is faster)")
+        axes.set_xlabel(
+            "time ÷ fnmath's, output and both gradients (right of the line: fnmath is faster)"
+        )
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.grid(axis="y", lw=0.3)
         axes.legend(loc="lower right", frameon=False)

@@ -20,6 +20,9 @@ from fnmath.layers.convolution._geometry import Grid
 
 # Entries that a chunk may hold beside its operands and its result: what caches keep.
 CHUNK = 2_000_000
+# Another form than XLA's own convolution has to be expected to take less than this share of its
+# time: expectations are wrong by about as much.
+CAUTION = 0.7
 
 
 class Choice(NamedTuple):
@@ -40,7 +43,7 @@ class Work(NamedTuple):
 
 
 def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
-    """The form of the least expected time, and its chunks, for operands in the primitive's order."""
+    """The form of the least expected time, and its chunks, for operands as the primitive takes."""
     if role == IMAGE:
         batch, inputs, outputs = b.shape[0], a.shape[-2], a.shape[-1]
     else:
@@ -49,7 +52,7 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
         return Choice("taps", batch)
     sizes = grid, batch, inputs, outputs // groups, groups
     works = {form: work(form, role, *sizes) for form in forms(role, grid)}
-    form = min(works, key=lambda form: seconds(works[form], COSTS[role][form]))
+    form = min(works, key=lambda form: expected(form, works[form], role))
     return Choice(form, chunk(works[form], batch))
 
 
@@ -61,6 +64,11 @@ def forms(role: str, grid: Grid) -> list[str]:
 def chunk(work: Work, batch: int) -> int:
     """How many entries of the batch a form takes at once."""
     return max(1, int(batch / max(1, work.held / CHUNK)))
+
+
+def expected(form: str, work: Work, role: str) -> float:
+    """The time by which forms are compared."""
+    return seconds(work, COSTS[role][form]) * (CAUTION if form == "blocks" else 1)
 
 
 def seconds(work: Work, costs: Sequence[float]) -> float:
@@ -76,7 +84,7 @@ def work(
     seen, given = block * inputs, block * outputs
     if role == IMAGE:
         seen, given = given, seen
-    # XLA has windows on all of a spread y; and all entries of x are multiplied before they are seen.
+    # XLA's windows stand on all of a spread y; all of x is multiplied before windows see it.
     everywhere = (form, role) in (("blocks", IMAGE), ("spread", OUTPUT))
     places = batch * math.prod(grid.sizes if everywhere else grid.counts)
     window, row = math.prod(grid.window), grid.window[-1]

@@ -25,9 +25,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.extend
+import jax.extend.core
 import jax.numpy as jnp
-from jax import lax
+from jax import core, lax
 from jax.interpreters import ad, batching, mlir
 
 from fnmath.layers.convolution._choice import chosen
@@ -67,7 +67,7 @@ def _result(
     varying = getattr(a, "vma", frozenset()) | getattr(b, "vma", frozenset())
     options = {"vma": varying} if varying else {}
     shape = _shape(a, b, grid, role, groups, sets)
-    return jax.core.ShapedArray(shape, _wide(a.dtype), **options)
+    return core.ShapedArray(shape, _wide(a.dtype), **options)
 
 
 def _computed(
@@ -85,10 +85,10 @@ def _computed(
     shape = _shape(a, b, grid, role, groups, sets)
     if 0 in (*a.shape, *b.shape, *shape):
         return jnp.zeros(shape, _wide(a.dtype))
-    one = [jax.ShapeDtypeStruct(z.shape[sets:], z.dtype) for z in (a, b)]
-    name, batch = method or default, one[role == IMAGE].shape[0]
+    first, second = (jax.ShapeDtypeStruct(z.shape[sets:], z.dtype) for z in (a, b))
+    name, batch = method or default, (second if role == IMAGE else first).shape[0]
     if name is None:
-        name, batch = chosen(*one, grid, role=role, groups=groups)
+        name, batch = chosen(first, second, grid, role=role, groups=groups)
     if name != "lax":
         a, b = (z.astype(_wide(z.dtype)) for z in (a, b))
     form = functools.partial(FORMS[name][role], grid=grid, groups=groups)
@@ -110,7 +110,11 @@ def in_chunks(
             return form(a, b)
 
         def of(*chunk: jax.Array) -> jax.Array:
-            return form(*chunk) if role == KERNEL else form(*((a, *chunk) if role == IMAGE else (*chunk, b)))
+            return (
+                form(*chunk)
+                if role == KERNEL
+                else form(*((a, *chunk) if role == IMAGE else (*chunk, b)))
+            )
 
         whole = [z[: parts * size].reshape(parts, size, *z.shape[1:]) for z in batched]
         rest = [z[parts * size :] for z in batched]
@@ -166,7 +170,7 @@ def _unfolded(z: jax.Array, name: str, axis: str, sets: int, groups: int, size: 
 
 def _batched(operands: Any, axes: Any, *, role: str, sets: int, **static: Any) -> Any:
     """One set more where both operands have a batch; else the same contraction, made larger."""
-    batched = [axis is not batching.not_mapped for axis in axes]
+    batched = [axis is not None for axis in axes]
     operands = [
         jnp.moveaxis(z, axis, 0) if b else z
         for z, axis, b in zip(operands, axes, batched, strict=True)
@@ -186,9 +190,7 @@ correlate_p.def_abstract_eval(_result)
 correlate_p.def_impl(
     jax.jit(correlate_p.bind, static_argnames=("grid", "role", "groups", "method", "sets"))
 )
-ad.defbilinear(
-    correlate_p, functools.partial(_transposed, 0), functools.partial(_transposed, 1)
-)
+ad.defbilinear(correlate_p, functools.partial(_transposed, 0), functools.partial(_transposed, 1))
 batching.primitive_batchers[correlate_p] = _batched
 mlir.register_lowering(
     correlate_p, mlir.lower_fun(functools.partial(_computed, default="lax"), multiple_results=False)

@@ -179,33 +179,6 @@ def _spread_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     return _total(_seen(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
 
-def _winograd_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
-    """F(2 × 2, 3 × 3): 16 products for four outputs, in place of 36."""
-    inputs, outputs = kernel.shape[-2:]
-    tiles = [-(-c // 2) for c in grid.counts]
-    ends = [
-        (low, 2 * t + 2 - low - n) for low, t, n in zip(lows(grid), tiles, grid.sizes, strict=True)
-    ]
-    padded = _padded(x, ends)
-
-    def tile(z: jax.Array, axis: int) -> list[jax.Array]:
-        stop = 2 * tiles[axis - 1] - 1
-        d = [lax.slice_in_dim(z, i, i + stop, 2, axis) for i in range(4)]
-        return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
-
-    def of_two(m: Sequence[jax.Array]) -> list[jax.Array]:
-        return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
-
-    half = jnp.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], kernel.dtype) / 2
-    u = jnp.einsum("ia,jb,abco->ijco", half, half, kernel).reshape(16, inputs, outputs)
-    v = jnp.stack([d for row in tile(padded, 1) for d in tile(row, 2)]).reshape(16, -1, inputs)
-    m = (v @ u).reshape(4, 4, x.shape[0], *tiles, outputs)
-    columns = [of_two(m[:, j]) for j in range(4)]
-    rows = [jnp.stack(of_two([c[p] for c in columns]), axis=3) for p in range(2)]
-    y = jnp.stack(rows, axis=2).reshape(x.shape[0], *(2 * t for t in tiles), outputs)
-    return y[:, : grid.counts[0], : grid.counts[1]]
-
-
 def _total(terms: Iterator[jax.Array]) -> jax.Array:
     return functools.reduce(jnp.add, terms)
 
@@ -221,7 +194,7 @@ def _image_by(output: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
         parts = []
         for phase in itertools.product(*phases):
-            if not all(p.count for p in phase):
+            if not all(p.number for p in phase):
                 parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
                 continue
             part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
@@ -237,7 +210,7 @@ class _Phase(NamedTuple):
 
     first: int
     step: int
-    count: int
+    number: int
     dilation: int
     low: int
 
@@ -267,7 +240,7 @@ def _phase_grid(grid: Grid, sizes: tuple[int, ...], phase: tuple[_Phase, ...]) -
     return Grid(
         grid.counts,
         sizes,
-        tuple(p.count for p in phase),
+        tuple(p.number for p in phase),
         (1,) * len(phase),
         tuple(p.dilation for p in phase),
         tuple((p.low, 0) for p in phase),
@@ -298,7 +271,10 @@ def _laid_image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     products = y @ jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
     if grid.strides == grid.window and set(grid.dilation) == {1}:
         x = _tiled(products, grid.window)
-        ends = [(-low, n + low - m) for low, n, m in zip(lows(grid), grid.sizes, x.shape[1:], strict=False)]
+        ends = [
+            (-low, n + low - m)
+            for low, n, m in zip(lows(grid), grid.sizes, x.shape[1:], strict=False)
+        ]
         return _padded(x, ends)
     each = jnp.split(products, math.prod(grid.window), axis=-1)
     return _total(_laid(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
@@ -388,7 +364,7 @@ def _divided(n: int, most: int) -> int:
     return -(-n // -(-n // most))
 
 
-# ---------------------------------------------------------------------------------- groups in blocks
+# --------------------------------------------------------------------------------- groups in blocks
 
 
 def block_of(groups: int, inputs: int, outputs: int) -> int:
@@ -417,7 +393,9 @@ def _grouped(form: dict[str, Callable[..., jax.Array]]) -> dict[str, Callable[..
         if by_entries(kernel.shape[-2], kernel.shape[-1], groups):
             return _entries_output(x, kernel, grid)
         each = block_of(groups, kernel.shape[-2], kernel.shape[-1] // groups)
-        parts = zip(jnp.split(x, groups // each, -1), _block_kernels(kernel, groups, each), strict=True)
+        parts = zip(
+            jnp.split(x, groups // each, -1), _block_kernels(kernel, groups, each), strict=True
+        )
         return jnp.concatenate([form[OUTPUT](*part, grid) for part in parts], -1)
 
     def image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
@@ -458,5 +436,4 @@ FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {
     "rows": _form(_rows_output, _rows_kernel),
     "patches": _form(_patches_output, _patches_kernel),
     "spread": _form(_spread_output, _taps_kernel, _laid_image),
-    "winograd": _form(_winograd_output, _rows_kernel),
 }

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.initializers import zeros
 from fnmath.layers._arguments import Initializer, bias_fits, unpacked
-from fnmath.layers.convolution._operations import convolve, method_known
 from fnmath.layers.convolution._geometry import Padding, Sizes, grid, image_axes, named_axes
+from fnmath.layers.convolution._operations import convolve, method_known
 from fnmath.layers.convolution._params import (
     ConvParams,
     biased,

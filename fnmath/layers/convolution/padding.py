@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from fnmath import _checks
-from fnmath.layers.convolution._margins import extended
 from fnmath.layers.convolution._geometry import MODES, image_axes, pair
+from fnmath.layers.convolution._margins import extended
 
 
 def pad(

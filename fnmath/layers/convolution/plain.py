@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.initializers import zeros
 from fnmath.layers._arguments import Initializer, bias_fits
-from fnmath.layers.convolution._operations import convolve, method_known
 from fnmath.layers.convolution._geometry import Padding, Sizes, grid, image_axes, named_axes
+from fnmath.layers.convolution._operations import convolve, method_known
 from fnmath.layers.convolution._params import (
     ConvParams,
     biased,
@@ -137,7 +137,15 @@ def conv(
             outputs where the padding is a named one but ``"VALID"``.
         dilation: How many entries lie between the taps of a window, for all axes or for each.
         groups: Into how many groups the channels fall.
-        method: How it is computed: ``"lax"`` is XLA's convolution; None chooses.
+        method: How it is computed, forwards and in every derivative. None is ``"lax"`` on
+            accelerators; on CPUs it chooses the form that is fastest for the shapes of each.
+
+            "lax"        XLA's convolution and the gradients that JAX gives it
+            "blocks"     XLA's convolution of a few groups at a time, its gradients as convolutions
+            "taps"       a product of matrices for each tap of the window
+            "rows"       one for each row of taps
+            "patches"    one for all taps, of the image unfolded
+            "spread"     one of all entries with all taps, of which windows pick their own
 
     Returns:
         The outputs ``*batch *grid out``, in the dtype of the operands; half precision is summed in

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.initializers import variance_scaling, zeros
 from fnmath.layers._arguments import Initializer, bias_fits
-from fnmath.layers.convolution._operations import convolve_adjoint, method_known
 from fnmath.layers.convolution._geometry import (
     Padding,
     Sizes,
@@ -20,6 +19,7 @@ from fnmath.layers.convolution._geometry import (
     named_axes,
     transposed_grid,
 )
+from fnmath.layers.convolution._operations import convolve_adjoint, method_known
 from fnmath.layers.convolution._params import (
     ConvTransposeParams,
     biased,

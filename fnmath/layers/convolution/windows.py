@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
 from fnmath import _checks
-from fnmath.layers.convolution._margins import extended, extended_adjoint
 from fnmath.layers.convolution._geometry import Padding, Sizes, grid, image_axes, named_axes
+from fnmath.layers.convolution._margins import extended, extended_adjoint
 from fnmath.linear_algebra import _grids
 from fnmath.numerics._wide import computed_wide
 
