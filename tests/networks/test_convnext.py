@@ -150,9 +150,10 @@ class TestConvnext:
         np.testing.assert_allclose(quiet, apply(params, x), rtol=1e-12)
 
     @pytest.mark.slow
+    @pytest.mark.last_digits  # XLA's emitters for quick compilation make NaN of this program
     def test_second_order(self):
         params = convnext_init(
-            KEY, depths=(2,), channels=(2,), classes=2, patch=2, layer_scale=1.0, dtype=jnp.float64
+            KEY, depths=(2,), channels=(3,), classes=2, patch=2, layer_scale=1.0, dtype=jnp.float64
         )
         x = jax.random.normal(KEY, (2, 4, 4, 3), jnp.float64)
         assert_second_order(lambda p: jnp.sum(convnext(p, x) ** 2), randomized(params))

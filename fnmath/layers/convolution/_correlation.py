@@ -65,7 +65,7 @@ def _result(
     a: Any, b: Any, *, grid: Grid, role: str, groups: int, method: str | None, sets: int
 ) -> Any:
     varying = getattr(a, "vma", frozenset()) | getattr(b, "vma", frozenset())
-    options = {"vma": varying} if varying else {}
+    options: dict[str, Any] = {"vma": varying} if varying else {}
     shape = _shape(a, b, grid, role, groups, sets)
     return core.ShapedArray(shape, _wide(a.dtype), **options)
 
