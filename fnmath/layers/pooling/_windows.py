@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -40,18 +42,89 @@ class Windows(NamedTuple):
 
     def along(self, per_window: np.ndarray) -> np.ndarray:
         """One entry per window, shaped to broadcast along this axis."""
-        return per_window.reshape(self.number, *(1,) * (-self.axis - 1))
+        return per_window.reshape(-1, *(1,) * (-self.axis - 1))
 
-    def taps(self, x: jax.Array) -> list[jax.Array]:
-        """What tap j sees in all windows, for each j; 0 outside of the image."""
+    def taps(self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: jax.Array) -> Any:
+        """What ``combine(start, taps)`` makes of the windows from ``start`` on, for all windows.
+
+        A tap holds what it sees in these windows, of each of the arrays; the fill of that array
+        outside of the image.
+        """
+        offsets = [j * self.dilation - self.low for j in range(self.size)]
+        axis = arrays[0].ndim + self.axis
+        return _swept(combine, fills, arrays, axis, offsets, self.stride, self.number)
+
+    def gathered(self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: Any) -> Any:
+        """What ``combine(phase, start, taps)`` makes of the windows that see a pixel, for all.
+
+        Pixels a stride apart, which are of one phase, are seen by the same taps: those listed by
+        ``phase_taps``. Each holds the entries of the arrays, which have one for each window.
+        """
+        axis = arrays[0].ndim + self.axis
+        shape = list(arrays[0].shape)
+        shape[axis] = -(-self.pixels // self.stride)
+        phases = []
+        for phase in range(self.stride):
+            taps = self.phase_taps(phase)
+            offsets = [(phase + self.low - j * self.dilation) // self.stride for j in taps]
+            one = functools.partial(combine, phase)
+            empty = jnp.zeros(shape, arrays[0].dtype)
+            seen = taps and _swept(one, fills, arrays, axis, offsets, 1, shape[axis])
+            phases.append(seen if taps else empty)
+        if self.stride == 1:
+            return phases[0]
+        shape[axis] *= self.stride
+        pixels = jnp.stack(phases, axis + 1).reshape(shape)
+        return lax.slice_in_dim(pixels, 0, self.pixels, axis=axis)
+
+    def phases(self, x: jax.Array) -> list[jax.Array]:
+        """The pixels a stride apart, from each phase on, with 0 behind the last."""
         axis = x.ndim + self.axis
-        span = (self.number - 1) * self.stride + 1
-        end = self.low + self.pixels
-        pad = [(0, 0, 0)] * x.ndim
-        pad[axis] = (self.low, (self.size - 1) * self.dilation + span - end, 0)
-        padded = lax.pad(x, jnp.zeros((), x.dtype), pad)
-        starts = (j * self.dilation for j in range(self.size))
-        return [lax.slice_in_dim(padded, j, j + span, self.stride, axis) for j in starts]
+        pads = [(0, 0, 0)] * x.ndim
+        pads[axis] = (0, -self.pixels % self.stride, 0)
+        padded = lax.pad(x, jnp.zeros((), x.dtype), pads)
+        first = range(self.stride)
+        return [lax.slice_in_dim(padded, i, None, self.stride, axis) for i in first]
+
+    def phase_taps(self, phase: int) -> list[int]:
+        """Which taps see the pixels phase, phase + stride, …"""
+        taps = range(self.size)
+        return [j for j in taps if (phase + self.low - j * self.dilation) % self.stride == 0]
+
+
+def _swept(
+    combine: Callable[..., Any],
+    fills: tuple[float, ...],
+    arrays: tuple[jax.Array, ...],
+    axis: int,
+    offsets: list[int],
+    stride: int,
+    number: int,
+) -> Any:
+    """``combine`` of the entries o · stride + offset of the arrays, for each offset, for all o.
+
+    The o whose entries all exist are taken apart from those before and behind them: XLA's loops
+    over a padded array on a CPU ask at every entry whether it is one of the padding.
+    """
+    size = arrays[0].shape[axis]
+    first = min(max(-(min(offsets) // stride), 0), number)
+    last = max(min((size - 1 - max(offsets)) // stride + 1, number), first)
+    parts = []
+    for start, stop in ((0, first), (first, last), (last, number)):
+        if start == stop:
+            continue
+        begin, span = start * stride + min(offsets), (stop - start - 1) * stride + 1
+        end = begin + max(offsets) - min(offsets) + span
+        pads = [(0, 0, 0)] * arrays[0].ndim
+        pads[axis] = (-begin, end - size, 0)
+        part = [
+            lax.pad(array, jnp.asarray(fill, array.dtype), pads)
+            for array, fill in zip(arrays, fills, strict=True)
+        ]
+        places = [offset - min(offsets) for offset in offsets]
+        taps = [[lax.slice_in_dim(a, j, j + span, stride, axis) for a in part] for j in places]
+        parts.append(combine(start, taps))
+    return jax.tree.map(lambda *parts: lax.concatenate(parts, axis), *parts)
 
 
 def spatial_windows(

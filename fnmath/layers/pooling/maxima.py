@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fnmath import _checks
@@ -17,28 +19,6 @@ from fnmath.layers.pooling._windows import (
     spatial_sizes,
     spatial_windows,
 )
-
-
-def _first_maxima(
-    arrays: tuple[jax.Array, ...], windows: tuple[Windows, ...]
-) -> tuple[jax.Array, ...]:
-    """The first maximum of each window, along one axis after the other.
-
-    Whatever else ``arrays`` holds is taken where the maximum of the first of them stands. Along the
-    last axis first: among equals that leaves the first one in the order of reading.
-    """
-    for axis in windows:
-        taps = list(zip(*(axis.taps(a) for a in arrays), strict=True))
-        known = axis.in_image().T
-        best, seen = taps[0], known[0]
-        for tap, here in zip(taps[1:], known[1:], strict=True):
-            better = (tap[0] > best[0]) | jnp.isnan(tap[0])
-            better = (better | axis.along(~seen)) if not seen.all() else better
-            better = (better & axis.along(here)) if not here.all() else better
-            best = tuple(jnp.where(better, a, b) for a, b in zip(tap, best, strict=True))
-            seen = seen | here
-        arrays = best
-    return arrays
 
 
 def max_pool(
@@ -100,7 +80,7 @@ def max_pool(
         dilation=dilation,
         ceil=ceil,
     )
-    return _first_maxima((jnp.asarray(x),), windows)[0]
+    return _maxima(jnp.asarray(x), windows)
 
 
 def max_pool_with_indices(
@@ -159,8 +139,10 @@ def max_pool_with_indices(
     )
     shape = x.shape[-len(windows) - 1 : -1]
     places = jnp.arange(math.prod(shape), dtype=jnp.int32).reshape(*shape, 1)
-    y, m = _first_maxima((jnp.asarray(x), places), windows)
-    return y, jnp.broadcast_to(m, y.shape)
+    x = jnp.asarray(x)
+    places = jnp.broadcast_to(places, x.shape)
+    (_, indices), _ = _first_maxima((lax.stop_gradient(x), places), windows)
+    return _maxima(x, windows), indices
 
 
 def max_unpool(
@@ -223,3 +205,74 @@ def max_unpool(
     flat = (jnp.reshape(a, (math.prod(batch), windows, channels)) for a in (x, indices))
     y = jax.vmap(jax.vmap(laid_out, -1, -1))(*flat)
     return y.reshape(*batch, *grid, channels)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _maxima(x: jax.Array, windows: tuple[Windows, ...]) -> jax.Array:
+    """The maximum of each window, along one axis after the other."""
+
+    def largest(start: int, taps: list) -> jax.Array:
+        return functools.reduce(lax.max, [tap for (tap,) in taps])
+
+    for axis in windows:
+        x = axis.taps(largest, (-jnp.inf,), x)
+    return x
+
+
+@_maxima.defjvp
+def _maxima_jvp(windows: tuple[Windows, ...], primals: tuple, tangents: tuple) -> tuple:
+    """The tangents of the winners: the adjoint of the way back, on which cotangents are gathered.
+
+    So the transpose of it is that way again. That of picking the winners, in terms of the image,
+    would be ``select_and_scatter``, or one padded image for each tap. Both are many times slower.
+    """
+    (x,), (tangent,) = primals, tangents
+    (y,), winners = _first_maxima((x,), windows)
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    back = functools.partial(_to_the_winners, winners=winners, windows=windows)
+    adjoint = jax.linear_transpose(back, jax.ShapeDtypeStruct(y.shape, wide))
+    return y, adjoint(tangent.astype(wide))[0].astype(y.dtype)
+
+
+def _first_maxima(
+    arrays: tuple[jax.Array, ...], windows: tuple[Windows, ...]
+) -> tuple[tuple[jax.Array, ...], list[jax.Array]]:
+    """The first maximum of each window, along one axis after the other, and which taps won.
+
+    Whatever else ``arrays`` holds is taken where the maximum of the first of them stands. Along the
+    last axis first: among equals that leaves the first one in the order of reading.
+    """
+    winners = []
+    for axis in windows:
+        first = axis.in_image().argmax(axis=1)
+        dtype = jnp.int8 if axis.size < 128 else jnp.int32
+
+        def best(start: int, taps: list, axis=axis, first=first, dtype=dtype) -> list[jax.Array]:
+            best = [*taps[0], jnp.zeros(taps[0][0].shape, dtype)]
+            begins = first[start:][: best[0].shape[axis.axis]]
+            for j, tap in enumerate(taps[1:], 1):
+                better = (tap[0] > best[0]) | jnp.isnan(tap[0])
+                better = better | axis.along(begins == j) if j in begins else better
+                tap = [*tap, jnp.asarray(j, dtype)]
+                best = [jnp.where(better, a, b) for a, b in zip(tap, best, strict=True)]
+            return best
+
+        fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
+        *arrays, winner = axis.taps(best, fills, *arrays)
+        winners.append(winner)
+    return tuple(arrays), winners
+
+
+def _to_the_winners(
+    ybar: jax.Array, winners: list[jax.Array], windows: tuple[Windows, ...]
+) -> jax.Array:
+    """What each pixel has won in all windows that see it."""
+    for axis, winner in reversed(list(zip(windows, winners, strict=True))):
+
+        def won(phase: int, start: int, taps: list, axis=axis) -> jax.Array:
+            seen = zip(axis.phase_taps(phase), taps, strict=True)
+            parts = [jnp.where(winner == j, ybar, 0) for j, (ybar, winner) in seen]
+            return functools.reduce(jnp.add, parts)
+
+        ybar = axis.gathered(won, (0, -1), ybar, winner)
+    return ybar
