@@ -116,10 +116,11 @@ def _swept(
         begin, span = start * stride + min(offsets), (stop - start - 1) * stride + 1
         end = begin + max(offsets) - min(offsets) + span
         pads = [(0, 0, 0)] * arrays[0].ndim
-        pads[axis] = (-begin, end - size, 0)
+        pads[axis] = (max(-begin, 0), max(end - size, 0), 0)
+        inner = (min(max(begin, 0), size), max(min(end, size), 0))
         part = [
-            lax.pad(array, jnp.asarray(fill, array.dtype), pads)
-            for array, fill in zip(arrays, fills, strict=True)
+            lax.pad(lax.slice_in_dim(a, *inner, axis=axis), jnp.asarray(fill, a.dtype), pads)
+            for a, fill in zip(arrays, fills, strict=True)
         ]
         places = [offset - min(offsets) for offset in offsets]
         taps = [[lax.slice_in_dim(a, j, j + span, stride, axis) for a in part] for j in places]

@@ -244,23 +244,33 @@ def _first_maxima(
     """
     winners = []
     for axis in windows:
-        first = axis.in_image().argmax(axis=1)
-        dtype = jnp.int8 if axis.size < 128 else jnp.int32
-
-        def best(start: int, taps: list, axis=axis, first=first, dtype=dtype) -> list[jax.Array]:
-            best = [*taps[0], jnp.zeros(taps[0][0].shape, dtype)]
-            begins = first[start:][: best[0].shape[axis.axis]]
-            for j, tap in enumerate(taps[1:], 1):
-                better = (tap[0] > best[0]) | jnp.isnan(tap[0])
-                better = better | axis.along(begins == j) if j in begins else better
-                tap = [*tap, jnp.asarray(j, dtype)]
-                best = [jnp.where(better, a, b) for a, b in zip(tap, best, strict=True)]
-            return best
-
         fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
-        *arrays, winner = axis.taps(best, fills, *arrays)
+        *arrays, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
         winners.append(winner)
     return tuple(arrays), winners
+
+
+def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
+    """What stands, in each array, at the first tap with the maximum, or the last nan; its number.
+
+    XLA makes vector instructions of this. Of one that keeps the better of two, tap by tap, it does
+    not inside of a loop such as ``lax.scan``.
+    """
+    values, *others = zip(*taps, strict=True)
+    y = functools.reduce(lax.max, values)
+    known = axis.in_image()[start:][: y.shape[axis.axis]]
+    winner = jnp.zeros(y.shape, jnp.int8 if axis.size < 128 else jnp.int32)
+    for j, x in enumerate(values):
+        winner = jnp.where(jnp.isnan(x), jnp.asarray(j, winner.dtype), winner)
+    for j, x in reversed(list(enumerate(values))):
+        here = x == y
+        here = here if known[:, j].all() else here & axis.along(known[:, j])
+        winner = jnp.where(here, jnp.asarray(j, winner.dtype), winner)
+    there = [
+        functools.reduce(lambda a, b: jnp.where(winner == b[0], b[1], a), enumerate(other), other[0])
+        for other in others
+    ]
+    return [y, *there, winner]
 
 
 def _to_the_winners(
