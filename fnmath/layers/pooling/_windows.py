@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -54,42 +54,77 @@ class Windows(NamedTuple):
         axis = arrays[0].ndim + self.axis
         return _swept(combine, fills, arrays, axis, offsets, self.stride, self.number)
 
-    def gathered(self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: Any) -> Any:
-        """What ``combine(phase, start, taps)`` makes of the windows that see a pixel, for all.
+    @property
+    def counter(self) -> type:
+        """The type for the numbers of taps: a small one, which is quick to read and to write."""
+        return jnp.int8 if self.size < 128 else jnp.int32
 
-        Pixels a stride apart, which are of one phase, are seen by the same taps: those listed by
-        ``phase_taps``. Each holds the entries of the arrays, which have one for each window.
+    def tiles(self) -> bool:
+        """Whether the windows lie side by side, so that each pixel is seen by one of them."""
+        return self.size == self.stride and self.dilation == 1
+
+    def gathered(
+        self,
+        combine: Callable[..., Any],
+        fills: tuple[float, ...],
+        *arrays: jax.Array,
+        pixels: jax.Array | None = None,
+    ) -> jax.Array:
+        """What ``combine(taps, pixels)`` makes of the windows that see a pixel, for all pixels.
+
+        The arrays have one entry for each window. A tap is its number and, of each array, what the
+        window whose tap sees the pixel holds; the fill of that array where there is none.
         """
         axis = arrays[0].ndim + self.axis
-        shape = list(arrays[0].shape)
-        shape[axis] = -(-self.pixels // self.stride)
-        phases = []
+        short = math.prod(arrays[0].shape[axis + 1 :]) < 16  # rows, which loops are slow to leave
+        if self.tiles() and not short:
+            return self._laid_out(combine, arrays, pixels)
+        length, phases = -(-self.pixels // self.stride), []
         for phase in range(self.stride):
-            taps = self.phase_taps(phase)
-            offsets = [(phase + self.low - j * self.dilation) // self.stride for j in taps]
-            one = functools.partial(combine, phase)
-            empty = jnp.zeros(shape, arrays[0].dtype)
-            seen = taps and _swept(one, fills, arrays, axis, offsets, 1, shape[axis])
-            phases.append(seen if taps else empty)
+            # Pixels a stride apart are of one phase: the same taps see them.
+            places = [phase + self.low - j * self.dilation for j in range(self.size)]
+            taps = [j for j, place in enumerate(places) if place % self.stride == 0]
+
+            def here(start: int, seen: list, phase=phase, taps=taps) -> jax.Array:
+                x, first = pixels, phase + start * self.stride
+                if x is not None:
+                    end = first + (seen[0][0].shape[axis] - 1) * self.stride + 1
+                    x = _between(x, axis, first, end, 0)
+                    x = lax.slice_in_dim(x, 0, None, self.stride, axis)
+                return combine([(j, *tap) for j, tap in zip(taps, seen, strict=True)], x)
+
+            offsets = [places[j] // self.stride for j in taps]
+            part = jnp.zeros_like(_between(arrays[0], axis, 0, length, 0))
+            part = _swept(here, fills, arrays, axis, offsets, 1, length) if taps else part
+            phases.append(part)
         if self.stride == 1:
             return phases[0]
-        shape[axis] *= self.stride
-        pixels = jnp.stack(phases, axis + 1).reshape(shape)
-        return lax.slice_in_dim(pixels, 0, self.pixels, axis=axis)
+        y = jnp.stack(phases, axis + 1)
+        y = lax.collapse(y, axis, axis + 2)
+        return lax.slice_in_dim(y, 0, self.pixels, axis=axis)
 
-    def phases(self, x: jax.Array) -> list[jax.Array]:
-        """The pixels a stride apart, from each phase on, with 0 behind the last."""
-        axis = x.ndim + self.axis
-        pads = [(0, 0, 0)] * x.ndim
-        pads[axis] = (0, -self.pixels % self.stride, 0)
-        padded = lax.pad(x, jnp.zeros((), x.dtype), pads)
-        first = range(self.stride)
-        return [lax.slice_in_dim(padded, i, None, self.stride, axis) for i in first]
+    def _laid_out(self, combine: Callable[..., Any], arrays: Any, pixels: Any) -> jax.Array:
+        """``gathered`` where windows tile the image: in one loop over windows and taps."""
+        axis = arrays[0].ndim + self.axis
+        first, span = -self.low, self.number * self.size
+        if pixels is not None:
+            x = _between(pixels, axis, first, first + span, 0)
+            pixels = x.reshape(*x.shape[:axis], self.number, self.size, *x.shape[axis + 1 :])
+        taps = self.along(np.arange(self.size)).astype(self.counter)
+        y = combine([(taps, *(jnp.expand_dims(a, axis + 1) for a in arrays))], pixels)
+        shape = list(arrays[0].shape)
+        shape[axis : axis + 1] = self.number, self.size
+        y = lax.collapse(jnp.broadcast_to(y, shape), axis, axis + 2)
+        return _between(y, axis, self.low, self.low + self.pixels, 0)
 
-    def phase_taps(self, phase: int) -> list[int]:
-        """Which taps see the pixels phase, phase + stride, …"""
-        taps = range(self.size)
-        return [j for j in taps if (phase + self.low - j * self.dilation) % self.stride == 0]
+
+def _between(x: jax.Array, axis: int, begin: int, end: int, fill: float) -> jax.Array:
+    """The entries from ``begin`` to ``end`` along an axis, and the fill where there are none."""
+    size = x.shape[axis]
+    inner = lax.slice_in_dim(x, min(max(begin, 0), size), max(min(end, size), 0), axis=axis)
+    pads = [(0, 0, 0)] * x.ndim
+    pads[axis] = (max(-begin, 0), max(end - size, 0), 0)
+    return lax.pad(inner, jnp.asarray(fill, x.dtype), pads)
 
 
 def _swept(
@@ -106,25 +141,20 @@ def _swept(
     The o whose entries all exist are taken apart from those before and behind them: XLA's loops
     over a padded array on a CPU ask at every entry whether it is one of the padding.
     """
-    size = arrays[0].shape[axis]
-    first = min(max(-(min(offsets) // stride), 0), number)
-    last = max(min((size - 1 - max(offsets)) // stride + 1, number), first)
+    size, low, high = arrays[0].shape[axis], min(offsets), max(offsets)
+    first = min(max(-(low // stride), 0), number)
+    last = max(min((size - 1 - high) // stride + 1, number), first)
     parts = []
     for start, stop in ((0, first), (first, last), (last, number)):
-        if start == stop:
-            continue
-        begin, span = start * stride + min(offsets), (stop - start - 1) * stride + 1
-        end = begin + max(offsets) - min(offsets) + span
-        pads = [(0, 0, 0)] * arrays[0].ndim
-        pads[axis] = (max(-begin, 0), max(end - size, 0), 0)
-        inner = (min(max(begin, 0), size), max(min(end, size), 0))
-        part = [
-            lax.pad(lax.slice_in_dim(a, *inner, axis=axis), jnp.asarray(fill, a.dtype), pads)
-            for a, fill in zip(arrays, fills, strict=True)
-        ]
-        places = [offset - min(offsets) for offset in offsets]
-        taps = [[lax.slice_in_dim(a, j, j + span, stride, axis) for a in part] for j in places]
-        parts.append(combine(start, taps))
+        if start < stop:
+            begin, span = start * stride + low, (stop - start - 1) * stride + 1
+            end = begin + high - low + span
+            part = [
+                _between(a, axis, begin, end, fill) for a, fill in zip(arrays, fills, strict=True)
+            ]
+            places = [offset - low for offset in offsets]
+            taps = [[lax.slice_in_dim(a, j, j + span, stride, axis) for a in part] for j in places]
+            parts.append(combine(start, taps))
     return jax.tree.map(lambda *parts: lax.concatenate(parts, axis), *parts)
 
 

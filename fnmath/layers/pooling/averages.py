@@ -167,8 +167,8 @@ def _sums_jvp(windows: tuple[Windows, ...], primals: tuple, tangents: tuple) -> 
     """The same sums, as the adjoint of the way back, so that their transpose is that way again."""
     (x,), (tangent,) = primals, tangents
 
-    def total(phase: int, start: int, taps: list) -> jax.Array:
-        return functools.reduce(jnp.add, [tap for (tap,) in taps])
+    def total(taps: list, _: None) -> jax.Array:
+        return functools.reduce(jnp.add, [ybar for _, ybar in taps])
 
     def back(ybar: jax.Array) -> jax.Array:
         for axis in reversed(windows):
@@ -195,15 +195,13 @@ def _norms(x: jax.Array, axis: Windows, p: float) -> jax.Array:
 def _norms_jvp(axis: Windows, p: float, primals: tuple, tangents: tuple) -> tuple:
     """ẏ = ⟨g, ẋ⟩, as the adjoint of the way back, so that its transpose is that way again."""
     (x,), (tangent,) = primals, tangents
-    y, pixels = _norms(x, axis, p), axis.phases(x)
+    y = _norms(x, axis, p)
+
+    def total(taps: list, x: jax.Array) -> jax.Array:
+        return functools.reduce(jnp.add, [ybar * _slope(x, y, p) for _, ybar, y in taps])
 
     def back(ybar: jax.Array) -> jax.Array:
-        def total(phase: int, start: int, taps: list) -> jax.Array:
-            stop = start + taps[0][0].shape[axis.axis]
-            seen = lax.slice_in_dim(pixels[phase], start, stop, axis=x.ndim + axis.axis)
-            return sum(ybar * _slope(seen, y, p) for ybar, y in taps)
-
-        return axis.gathered(total, (0, 0), ybar, y)
+        return axis.gathered(total, (0, 0), ybar, y, pixels=x)
 
     return y, jax.linear_transpose(back, y)(tangent)[0]
 

@@ -246,7 +246,7 @@ def _first_maxima(
     for axis in windows:
         fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
         *arrays, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
-        winners.append(winner)
+        winners.append(winner if axis.tiles() else _kept(winner))
     return tuple(arrays), winners
 
 
@@ -259,7 +259,7 @@ def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
     values, *others = zip(*taps, strict=True)
     y = functools.reduce(lax.max, values)
     known = axis.in_image()[start:][: y.shape[axis.axis]]
-    winner = jnp.zeros(y.shape, jnp.int8 if axis.size < 128 else jnp.int32)
+    winner = jnp.zeros(y.shape, axis.counter)
     for j, x in enumerate(values):
         winner = jnp.where(jnp.isnan(x), jnp.asarray(j, winner.dtype), winner)
     for j, x in reversed(list(enumerate(values))):
@@ -273,16 +273,19 @@ def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
     return [y, *there, winner]
 
 
+def _kept(winner: jax.Array) -> jax.Array:
+    """The same numbers, behind a division, which XLA computes once and not again at every use."""
+    return lax.rem(winner, jnp.full_like(winner, jnp.iinfo(winner.dtype).max))
+
+
 def _to_the_winners(
     ybar: jax.Array, winners: list[jax.Array], windows: tuple[Windows, ...]
 ) -> jax.Array:
     """What each pixel has won in all windows that see it."""
+
+    def won(taps: list, _: None) -> jax.Array:
+        return functools.reduce(jnp.add, [jnp.where(m == j, ybar, 0) for j, ybar, m in taps])
+
     for axis, winner in reversed(list(zip(windows, winners, strict=True))):
-
-        def won(phase: int, start: int, taps: list, axis=axis) -> jax.Array:
-            seen = zip(axis.phase_taps(phase), taps, strict=True)
-            parts = [jnp.where(winner == j, ybar, 0) for j, (ybar, winner) in seen]
-            return functools.reduce(jnp.add, parts)
-
         ybar = axis.gathered(won, (0, -1), ybar, winner)
     return ybar
