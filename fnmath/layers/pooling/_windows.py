@@ -44,7 +44,9 @@ class Windows(NamedTuple):
         """One entry per window, shaped to broadcast along this axis."""
         return per_window.reshape(-1, *(1,) * (-self.axis - 1))
 
-    def taps(self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: jax.Array) -> Any:
+    def taps(
+        self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: jax.Array
+    ) -> Any:
         """What ``combine(start, taps)`` makes of the windows from ``start`` on, for all windows.
 
         A tap holds what it sees in these windows, of each of the arrays; the fill of that array

@@ -246,7 +246,7 @@ def _first_maxima(
     for axis in windows:
         fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
         *arrays, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
-        winners.append(winner if axis.tiles() else _kept(winner))
+        winners.append(_kept(winner))
     return tuple(arrays), winners
 
 
@@ -266,10 +266,12 @@ def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
         here = x == y
         here = here if known[:, j].all() else here & axis.along(known[:, j])
         winner = jnp.where(here, jnp.asarray(j, winner.dtype), winner)
-    there = [
-        functools.reduce(lambda a, b: jnp.where(winner == b[0], b[1], a), enumerate(other), other[0])
-        for other in others
-    ]
+    there = []
+    for entries in others:
+        entry = entries[0]
+        for j, other in enumerate(entries[1:], 1):
+            entry = jnp.where(winner == j, other, entry)
+        there.append(entry)
     return [y, *there, winner]
 
 
