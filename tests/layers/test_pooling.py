@@ -20,7 +20,7 @@ from fnmath.layers import (
     max_pool_with_indices,
     max_unpool,
 )
-from tests.helpers import Mistake, assert_gradient, assert_transforms
+from tests.helpers import Mistake, assert_derivatives, assert_gradient, assert_transforms
 
 x = jnp.arange(60.0).reshape(4, 5, 3)
 places = jnp.zeros((2, 2, 3), jnp.int32)
@@ -544,3 +544,45 @@ class TestEvery:
     def test_dtype_stays(self, name, dtype):
         y = jax.tree.leaves(EVERY[name](jnp.ones((4, 5, 2), dtype)))[0]
         assert y.dtype == dtype
+
+
+class TestCotangents:
+    """The way back, which is written by hand."""
+
+    @pytest.mark.parametrize(
+        ("pool", "expected"),
+        [
+            (lambda x: max_pool(x, window=(31, 31), strides=1, padding=15), 961),
+            (lambda x: max_pool_with_indices(x, window=(31, 31), strides=1, padding=15)[0], 961),
+            (lambda x: 961 * avg_pool(x, window=(31, 31), strides=1, padding=15), 961),
+            (lambda x: lp_pool(x, window=(31, 31), strides=1, padding=15, p=1), 961),
+            (lambda x: adaptive_max_pool(x, sizes=(310, 310)), 100),
+        ],
+        ids=["max", "with_indices", "avg", "lp", "adaptive"],
+    )
+    @pytest.mark.slow
+    def test_half_precision_sums_in_single(self, pool, expected):
+        """All windows that see one pixel add up in float32: what comes out is rounded once."""
+        x = jnp.zeros((31, 31, 1), jnp.bfloat16).at[15, 15].set(1)
+        y, pullback = jax.vjp(pool, x)
+        (gradient,) = pullback(jnp.ones_like(y))
+        assert gradient.dtype == jnp.bfloat16
+        assert gradient[15, 15, 0] == jnp.bfloat16(expected)
+
+    @pytest.mark.usefixtures("x64")
+    @pytest.mark.parametrize(("stride", "channels"), [(1, 1), (2, 1), (3, 16), (3, 1), (4, 1)])
+    @pytest.mark.slow
+    def test_derivatives(self, channels, stride):
+        """Both modes and second order, where windows overlap, tile the image or leave gaps."""
+        shape = (6, 7, channels)
+        x = jax.random.permutation(jax.random.key(0), math.prod(shape)).reshape(shape) / 100.0
+        options = {"window": (3, 3), "strides": stride, "padding": ((1, 0), (0, 1))}
+
+        def pools(x):
+            return [
+                max_pool(x, **options) ** 2,
+                avg_pool(x, **options) ** 2,
+                lp_pool(x, p=3.5, **options),
+            ]
+
+        assert_derivatives(pools, x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -40,18 +42,122 @@ class Windows(NamedTuple):
 
     def along(self, per_window: np.ndarray) -> np.ndarray:
         """One entry per window, shaped to broadcast along this axis."""
-        return per_window.reshape(self.number, *(1,) * (-self.axis - 1))
+        return per_window.reshape(-1, *(1,) * (-self.axis - 1))
 
-    def taps(self, x: jax.Array) -> list[jax.Array]:
-        """What tap j sees in all windows, for each j; 0 outside of the image."""
-        axis = x.ndim + self.axis
-        span = (self.number - 1) * self.stride + 1
-        end = self.low + self.pixels
-        pad = [(0, 0, 0)] * x.ndim
-        pad[axis] = (self.low, (self.size - 1) * self.dilation + span - end, 0)
-        padded = lax.pad(x, jnp.zeros((), x.dtype), pad)
-        starts = (j * self.dilation for j in range(self.size))
-        return [lax.slice_in_dim(padded, j, j + span, self.stride, axis) for j in starts]
+    def taps(
+        self, combine: Callable[..., Any], fills: tuple[float, ...], *arrays: jax.Array
+    ) -> Any:
+        """What ``combine(start, taps)`` makes of the windows from ``start`` on, for all windows.
+
+        A tap holds what it sees in these windows, of each of the arrays; the fill of that array
+        outside of the image.
+        """
+        offsets = [j * self.dilation - self.low for j in range(self.size)]
+        axis = arrays[0].ndim + self.axis
+        return _swept(combine, fills, arrays, axis, offsets, self.stride, self.number)
+
+    @property
+    def counter(self) -> type:
+        """The type for the numbers of taps: a small one, which is quick to read and to write."""
+        return jnp.int8 if self.size < 128 else jnp.int32
+
+    def tiles(self) -> bool:
+        """Whether the windows lie side by side, so that each pixel is seen by one of them."""
+        return self.size == self.stride and self.dilation == 1
+
+    def gathered(
+        self,
+        combine: Callable[..., Any],
+        fills: tuple[float, ...],
+        *arrays: jax.Array,
+        pixels: jax.Array | None = None,
+    ) -> jax.Array:
+        """What ``combine(taps, pixels)`` makes of the windows that see a pixel, for all pixels.
+
+        The arrays have one entry for each window. A tap is its number and, of each array, what the
+        window whose tap sees the pixel holds; the fill of that array where there is none.
+        """
+        axis = arrays[0].ndim + self.axis
+        short = math.prod(arrays[0].shape[axis + 1 :]) < 16  # rows, which loops are slow to leave
+        if self.tiles() and not short:
+            return self._laid_out(combine, arrays, pixels)
+        length, phases = -(-self.pixels // self.stride), []
+        for phase in range(self.stride):
+            # Pixels a stride apart are of one phase: the same taps see them.
+            places = [phase + self.low - j * self.dilation for j in range(self.size)]
+            taps = [j for j, place in enumerate(places) if place % self.stride == 0]
+
+            def here(start: int, seen: list, phase=phase, taps=taps) -> jax.Array:
+                x, first = pixels, phase + start * self.stride
+                if x is not None:
+                    end = first + (seen[0][0].shape[axis] - 1) * self.stride + 1
+                    x = _between(x, axis, first, end, 0)
+                    x = lax.slice_in_dim(x, 0, None, self.stride, axis)
+                return combine([(j, *tap) for j, tap in zip(taps, seen, strict=True)], x)
+
+            offsets = [places[j] // self.stride for j in taps]
+            part = jnp.zeros_like(_between(arrays[0], axis, 0, length, 0))
+            part = _swept(here, fills, arrays, axis, offsets, 1, length) if taps else part
+            phases.append(part)
+        if self.stride == 1:
+            return phases[0]
+        y = jnp.stack(phases, axis + 1)
+        y = lax.collapse(y, axis, axis + 2)
+        return lax.slice_in_dim(y, 0, self.pixels, axis=axis)
+
+    def _laid_out(self, combine: Callable[..., Any], arrays: Any, pixels: Any) -> jax.Array:
+        """``gathered`` where windows tile the image: in one loop over windows and taps."""
+        axis = arrays[0].ndim + self.axis
+        first, span = -self.low, self.number * self.size
+        if pixels is not None:
+            x = _between(pixels, axis, first, first + span, 0)
+            pixels = x.reshape(*x.shape[:axis], self.number, self.size, *x.shape[axis + 1 :])
+        taps = self.along(np.arange(self.size)).astype(self.counter)
+        y = combine([(taps, *(jnp.expand_dims(a, axis + 1) for a in arrays))], pixels)
+        shape = list(arrays[0].shape)
+        shape[axis : axis + 1] = self.number, self.size
+        y = lax.collapse(jnp.broadcast_to(y, shape), axis, axis + 2)
+        return _between(y, axis, self.low, self.low + self.pixels, 0)
+
+
+def _between(x: jax.Array, axis: int, begin: int, end: int, fill: float) -> jax.Array:
+    """The entries from ``begin`` to ``end`` along an axis, and the fill where there are none."""
+    size = x.shape[axis]
+    inner = lax.slice_in_dim(x, min(max(begin, 0), size), max(min(end, size), 0), axis=axis)
+    pads = [(0, 0, 0)] * x.ndim
+    pads[axis] = (max(-begin, 0), max(end - size, 0), 0)
+    return lax.pad(inner, jnp.asarray(fill, x.dtype), pads)
+
+
+def _swept(
+    combine: Callable[..., Any],
+    fills: tuple[float, ...],
+    arrays: tuple[jax.Array, ...],
+    axis: int,
+    offsets: list[int],
+    stride: int,
+    number: int,
+) -> Any:
+    """``combine`` of the entries o · stride + offset of the arrays, for each offset, for all o.
+
+    The o whose entries all exist are taken apart from those before and behind them: XLA's loops
+    over a padded array on a CPU ask at every entry whether it is one of the padding.
+    """
+    size, low, high = arrays[0].shape[axis], min(offsets), max(offsets)
+    first = min(max(-(low // stride), 0), number)
+    last = max(min((size - 1 - high) // stride + 1, number), first)
+    parts = []
+    for start, stop in ((0, first), (first, last), (last, number)):
+        if start < stop:
+            begin, span = start * stride + low, (stop - start - 1) * stride + 1
+            end = begin + high - low + span
+            part = [
+                _between(a, axis, begin, end, fill) for a, fill in zip(arrays, fills, strict=True)
+            ]
+            places = [offset - low for offset in offsets]
+            taps = [[lax.slice_in_dim(a, j, j + span, stride, axis) for a in part] for j in places]
+            parts.append(combine(start, taps))
+    return jax.tree.map(lambda *parts: lax.concatenate(parts, axis), *parts)
 
 
 def spatial_windows(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.layers.pooling._windows import Padding, Sizes, spatial_windows
+from fnmath.layers.pooling._windows import Padding, Sizes, Windows, spatial_windows
 from fnmath.numerics import safe_divide
 
 
@@ -77,10 +77,9 @@ def avg_pool(
         ceil=ceil,
     )
     x = jnp.asarray(x)
-    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    y = _sums(x.astype(jnp.promote_types(x.dtype, jnp.float32)), windows)
     counts = np.ones(())
     for axis in windows:
-        y = functools.reduce(jnp.add, axis.taps(y))
         places, low, high = axis.places(), 0, axis.pixels
         if count_padding:
             low, high = low - axis.low, high + axis.high
@@ -144,16 +143,72 @@ def lp_pool(
         "lp_pool", x, window=window, strides=strides, padding=padding, dilation=dilation
     )
     x = jnp.asarray(x)
-    taps = [x.astype(jnp.promote_types(x.dtype, jnp.float32))]
+    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     for axis in windows:
-        taps = [tap for several in taps for tap in axis.taps(several)]
-    return _norm(jnp.stack(taps), float(p)).astype(x.dtype)
+        y = _norms(y, axis, float(p))
+    return y.astype(x.dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _sums(x: jax.Array, windows: tuple[Windows, ...]) -> jax.Array:
+    """The sum of what each window sees, along one axis after the other."""
+
+    def total(start: int, taps: list) -> jax.Array:
+        return functools.reduce(jnp.add, [tap for (tap,) in taps])
+
+    for axis in windows:
+        x = axis.taps(total, (0,), x)
+    return x
+
+
+@_sums.defjvp
+def _sums_jvp(windows: tuple[Windows, ...], primals: tuple, tangents: tuple) -> tuple:
+    """The same sums, as the adjoint of the way back, so that their transpose is that way again."""
+    (x,), (tangent,) = primals, tangents
+
+    def total(taps: list, _: None) -> jax.Array:
+        return functools.reduce(jnp.add, [ybar for _, ybar in taps])
+
+    def back(ybar: jax.Array) -> jax.Array:
+        for axis in reversed(windows):
+            ybar = axis.gathered(total, (0,), ybar)
+        return ybar
+
+    y = _sums(x, windows)
+    return y, jax.linear_transpose(back, y)(tangent)[0]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _norms(x: jax.Array, axis: Windows, p: float) -> jax.Array:
+    """The norm of what each window sees along one axis. Norms of norms are those of it all."""
+
+    def norm(start: int, taps: list) -> jax.Array:
+        sizes = [jnp.abs(tap) for (tap,) in taps]
+        scale = _scale(functools.reduce(jnp.maximum, sizes))
+        return scale * sum(_power(size / scale, p) for size in sizes) ** (1 / p)
+
+    return axis.taps(norm, (0,), x)
+
+
+@_norms.defjvp
+def _norms_jvp(axis: Windows, p: float, primals: tuple, tangents: tuple) -> tuple:
+    """ẏ = ⟨g, ẋ⟩, as the adjoint of the way back, so that its transpose is that way again."""
+    (x,), (tangent,) = primals, tangents
+    y = _norms(x, axis, p)
+
+    def total(taps: list, x: jax.Array) -> jax.Array:
+        return functools.reduce(jnp.add, [ybar * _slope(x, y, p) for _, ybar, y in taps])
+
+    def back(ybar: jax.Array) -> jax.Array:
+        return axis.gathered(total, (0, 0), ybar, y, pixels=x)
+
+    return y, jax.linear_transpose(back, y)(tangent)[0]
 
 
 def _scale(x: jax.Array) -> jax.Array:
-    """The largest |xⱼ|, kept where its inverse, which divides, is a normal number too."""
+    """|x|, kept where its inverse, which divides, is a normal number too."""
     tiny = float(jnp.finfo(x.dtype).tiny)
-    return jnp.clip(jnp.max(jnp.abs(x), axis=0), 4 * tiny, 0.25 / tiny)
+    return jnp.clip(x, 4 * tiny, 0.25 / tiny)
 
 
 def _power(x: jax.Array, q: float) -> jax.Array:
@@ -162,35 +217,22 @@ def _power(x: jax.Array, q: float) -> jax.Array:
     return jnp.where(nonzero, jnp.where(nonzero, jnp.abs(x), 1) ** q, 1.0 if q == 0 else 0.0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _norm(x: jax.Array, p: float) -> jax.Array:
-    """The norm along the first axis, as ``fnmath.numerics.safe_norm`` is for p = 2."""
-    scale = _scale(x)
-    return scale * jnp.sum(_power(x / scale, p), axis=0) ** (1 / p)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _slope(x: jax.Array, p: float) -> jax.Array:
-    """The gradient g = sign(u) |u|ᵖ⁻¹ of the norm, where u = x/‖x‖; 0 where x = 0."""
-    u = _direction(x, p)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _slope(x: jax.Array, y: jax.Array, p: float) -> jax.Array:
+    """The derivative g = sign(u) |u|ᵖ⁻¹ of the norm y by x, where u = x/y; 0 where y = 0."""
+    u = _ratio(x, y)
     return jnp.sign(u) * _power(u, p - 1)
-
-
-def _direction(x: jax.Array, p: float) -> jax.Array:
-    scaled = x / _scale(x)
-    return safe_divide(scaled, jnp.sum(_power(scaled, p), axis=0) ** (1 / p))
-
-
-@_norm.defjvp
-def _norm_jvp(p: float, primals: tuple, tangents: tuple) -> tuple:
-    (x,), (tangent,) = primals, tangents
-    return _norm(x, p), jnp.sum(_slope(x, p) * tangent, axis=0)
 
 
 @_slope.defjvp
 def _slope_jvp(p: float, primals: tuple, tangents: tuple) -> tuple:
-    """ġ = (p − 1) |u|ᵖ⁻² u̇,    u̇ = (ẋ − u ⟨g, ẋ⟩)/‖x‖."""
-    (x,), (tangent,) = primals, tangents
-    u, g = _direction(x, p), _slope(x, p)
-    along = tangent - u * jnp.sum(g * tangent, axis=0)
-    return g, (p - 1) * _power(u, p - 2) * safe_divide(along, _norm(x, p))
+    """ġ = (p − 1) |u|ᵖ⁻² u̇,    u̇ = (ẋ − u ẏ)/y."""
+    (x, y), (xdot, ydot) = primals, tangents
+    u = _ratio(x, y)
+    udot = safe_divide(xdot - u * ydot, y)
+    return _slope(x, y, p), (p - 1) * _power(u, p - 2) * udot
+
+
+def _ratio(x: jax.Array, y: jax.Array) -> jax.Array:
+    scale = _scale(y)
+    return safe_divide(x / scale, y / scale)

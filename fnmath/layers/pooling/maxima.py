@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fnmath import _checks
@@ -17,28 +19,6 @@ from fnmath.layers.pooling._windows import (
     spatial_sizes,
     spatial_windows,
 )
-
-
-def _first_maxima(
-    arrays: tuple[jax.Array, ...], windows: tuple[Windows, ...]
-) -> tuple[jax.Array, ...]:
-    """The first maximum of each window, along one axis after the other.
-
-    Whatever else ``arrays`` holds is taken where the maximum of the first of them stands. Along the
-    last axis first: among equals that leaves the first one in the order of reading.
-    """
-    for axis in windows:
-        taps = list(zip(*(axis.taps(a) for a in arrays), strict=True))
-        known = axis.in_image().T
-        best, seen = taps[0], known[0]
-        for tap, here in zip(taps[1:], known[1:], strict=True):
-            better = (tap[0] > best[0]) | jnp.isnan(tap[0])
-            better = (better | axis.along(~seen)) if not seen.all() else better
-            better = (better & axis.along(here)) if not here.all() else better
-            best = tuple(jnp.where(better, a, b) for a, b in zip(tap, best, strict=True))
-            seen = seen | here
-        arrays = best
-    return arrays
 
 
 def max_pool(
@@ -100,7 +80,7 @@ def max_pool(
         dilation=dilation,
         ceil=ceil,
     )
-    return _first_maxima((jnp.asarray(x),), windows)[0]
+    return _maxima(jnp.asarray(x), windows)
 
 
 def max_pool_with_indices(
@@ -159,8 +139,10 @@ def max_pool_with_indices(
     )
     shape = x.shape[-len(windows) - 1 : -1]
     places = jnp.arange(math.prod(shape), dtype=jnp.int32).reshape(*shape, 1)
-    y, m = _first_maxima((jnp.asarray(x), places), windows)
-    return y, jnp.broadcast_to(m, y.shape)
+    x = jnp.asarray(x)
+    places = jnp.broadcast_to(places, x.shape)
+    (_, indices), _ = _first_maxima((lax.stop_gradient(x), places), windows)
+    return _maxima(x, windows), indices
 
 
 def max_unpool(
@@ -223,3 +205,89 @@ def max_unpool(
     flat = (jnp.reshape(a, (math.prod(batch), windows, channels)) for a in (x, indices))
     y = jax.vmap(jax.vmap(laid_out, -1, -1))(*flat)
     return y.reshape(*batch, *grid, channels)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _maxima(x: jax.Array, windows: tuple[Windows, ...]) -> jax.Array:
+    """The maximum of each window, along one axis after the other."""
+
+    def largest(start: int, taps: list) -> jax.Array:
+        return functools.reduce(lax.max, [tap for (tap,) in taps])
+
+    for axis in windows:
+        x = axis.taps(largest, (-jnp.inf,), x)
+    return x
+
+
+@_maxima.defjvp
+def _maxima_jvp(windows: tuple[Windows, ...], primals: tuple, tangents: tuple) -> tuple:
+    """The tangents of the winners: the adjoint of the way back, on which cotangents are gathered.
+
+    So the transpose of it is that way again. That of picking the winners, in terms of the image,
+    would be ``select_and_scatter``, or one padded image for each tap. Both are many times slower.
+    """
+    (x,), (tangent,) = primals, tangents
+    (y,), winners = _first_maxima((x,), windows)
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    back = functools.partial(_to_the_winners, winners=winners, windows=windows)
+    adjoint = jax.linear_transpose(back, jax.ShapeDtypeStruct(y.shape, wide))
+    return y, adjoint(tangent.astype(wide))[0].astype(y.dtype)
+
+
+def _first_maxima(
+    arrays: tuple[jax.Array, ...], windows: tuple[Windows, ...]
+) -> tuple[tuple[jax.Array, ...], list[jax.Array]]:
+    """The first maximum of each window, along one axis after the other, and which taps won.
+
+    Whatever else ``arrays`` holds is taken where the maximum of the first of them stands. Along the
+    last axis first: among equals that leaves the first one in the order of reading.
+    """
+    winners = []
+    for axis in windows:
+        fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
+        *arrays, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
+        winners.append(_kept(winner))
+    return tuple(arrays), winners
+
+
+def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
+    """What stands, in each array, at the first tap with the maximum, or the last nan; its number.
+
+    XLA makes vector instructions of this. Of one that keeps the better of two, tap by tap, it does
+    not inside of a loop such as ``lax.scan``.
+    """
+    values, *others = zip(*taps, strict=True)
+    y = functools.reduce(lax.max, values)
+    known = axis.in_image()[start:][: y.shape[axis.axis]]
+    winner = jnp.zeros(y.shape, axis.counter)
+    for j, x in enumerate(values):
+        winner = jnp.where(jnp.isnan(x), jnp.asarray(j, winner.dtype), winner)
+    for j, x in reversed(list(enumerate(values))):
+        here = x == y
+        here = here if known[:, j].all() else here & axis.along(known[:, j])
+        winner = jnp.where(here, jnp.asarray(j, winner.dtype), winner)
+    there = []
+    for entries in others:
+        entry = entries[0]
+        for j, other in enumerate(entries[1:], 1):
+            entry = jnp.where(winner == j, other, entry)
+        there.append(entry)
+    return [y, *there, winner]
+
+
+def _kept(winner: jax.Array) -> jax.Array:
+    """The same numbers, behind a division, which XLA computes once and not again at every use."""
+    return lax.rem(winner, jnp.full_like(winner, jnp.iinfo(winner.dtype).max))
+
+
+def _to_the_winners(
+    ybar: jax.Array, winners: list[jax.Array], windows: tuple[Windows, ...]
+) -> jax.Array:
+    """What each pixel has won in all windows that see it."""
+
+    def won(taps: list, _: None) -> jax.Array:
+        return functools.reduce(jnp.add, [jnp.where(m == j, ybar, 0) for j, ybar, m in taps])
+
+    for axis, winner in reversed(list(zip(windows, winners, strict=True))):
+        ybar = axis.gathered(won, (0, -1), ybar, winner)
+    return ybar
