@@ -1,4 +1,7 @@
-"""The recurrences themselves: the next state from this one and z, what comes from the input."""
+"""The recurrences themselves: the next state from this one and z, what comes from the input.
+
+Notation: u = h U + d is what comes from the state, a what the activations see of z and u.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,42 @@ class LSTMState(NamedTuple):
     cell: Float[Array, "*batch hidden"]
 
 
-def rnn_step(activation: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
+class Recurrence(NamedTuple):
+    """A step in two parts: ``joined(z, u)`` is a, linear in both; ``gates(state, a)`` the rest."""
+
+    joined: Callable[[jax.Array, jax.Array], Any]
+    gates: Callable[[Any, Any], Any]
+
+    def __call__(self, params: Any, state: Any, z: jax.Array) -> Any:
+        """The next state."""
+        return self.gates(state, self.joined(z, from_state(params, hidden(state))))
+
+
+def hidden(state: Any) -> jax.Array:
+    """What of the state the step multiplies with U, and the layer puts out."""
+    return jax.tree.leaves(state)[0]
+
+
+def rnn_step(activation: Callable[[jax.Array], jax.Array]) -> Recurrence:
     """The step of the simple recurrent layer with that activation."""
-    return lambda params, h, z: activation(z + from_state(params, h))
+    return Recurrence(jnp.add, lambda _, a: activation(a))
 
 
-def gru_step(params: Any, h: jax.Array, z: jax.Array) -> jax.Array:
-    """The step of the GRU."""
-    u = from_state(params, h)
+def _gru_joined(z: jax.Array, u: jax.Array) -> tuple[jax.Array, ...]:
     (zr, zz, zn), (ur, uz, un) = (jnp.split(a, 3, axis=-1) for a in (z, u))
-    keep = sigmoid(zz + uz)
-    n = tanh(zn + sigmoid(zr + ur) * un)
-    return sigmoid(-zz - uz) * n + keep * h
+    return zr + ur, zz + uz, zn, un
 
 
-def lstm_step(params: Any, state: LSTMState, z: jax.Array) -> LSTMState:
-    """The step of the LSTM."""
-    i, f, g, o = jnp.split(z + from_state(params, state.hidden), 4, axis=-1)
+def _gru_gates(h: jax.Array, a: tuple[jax.Array, ...]) -> jax.Array:
+    r, z, zn, un = a
+    return sigmoid(-z) * tanh(zn + sigmoid(r) * un) + sigmoid(z) * h
+
+
+def _lstm_gates(state: LSTMState, a: jax.Array) -> LSTMState:
+    i, f, g, o = jnp.split(a, 4, axis=-1)
     c = sigmoid(f) * state.cell + sigmoid(i) * tanh(g)
     return LSTMState(sigmoid(o) * tanh(c), c)
+
+
+gru_step = Recurrence(_gru_joined, _gru_gates)
+lstm_step = Recurrence(jnp.add, _lstm_gates)
