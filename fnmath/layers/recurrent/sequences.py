@@ -18,7 +18,7 @@ from fnmath.layers.recurrent._parts import (
     rounded_as,
     same_state,
 )
-from fnmath.layers.recurrent._scan import fast_steps, steps
+from fnmath.layers.recurrent._scan import steps
 from fnmath.layers.recurrent._steps import LSTMState, Recurrence, gru_step, lstm_step, rnn_step
 from fnmath.layers.recurrent.parameters import GRUParams, LSTMParams, RNNParams
 
@@ -77,8 +77,7 @@ def rnn(
     empty = empty_state(params, x.shape[:-2])
     state = empty if initial_state is None else initial_state
     state = same_state("rnn", "initial_state", state, empty)
-    # The activation may depend on what is differentiated: no derivative of our own.
-    return _over_time("rnn", rnn_step(activation), params, x, state, lengths, reverse, steps)
+    return _over_time("rnn", rnn_step(activation), params, x, state, lengths, reverse)
 
 
 def gru(
@@ -197,7 +196,6 @@ def _over_time(
     state: Any,
     lengths: Any,
     reverse: bool,
-    run: Callable[..., Any] = fast_steps,
 ) -> tuple[jax.Array, Any]:
     """The outputs at all times, and the final state.
 
@@ -210,10 +208,10 @@ def _over_time(
         known, live = _live(function, lengths, x)
         x = jnp.where(live, x, 0)
         live = jnp.moveaxis(live, -2, 0)
-    z = from_input(params, jnp.moveaxis(x, -2, 0))
+    z = from_input(params._replace(bias=None), jnp.moveaxis(x, -2, 0))
     dtype = jnp.promote_types(jnp.result_type(*jax.tree.leaves(state)), z.dtype)
     carry = jax.tree.map(lambda s: s.astype(dtype), state)
-    outputs, final = run(step, reverse, params, z, live, carry)
+    outputs, final = steps(step, reverse, params, z, live, carry)
     outputs, final = jnp.moveaxis(outputs, 0, -2), rounded_as(final, state)
     if known is not None:
         outputs = jnp.where(known[..., None, None], outputs, jnp.nan)
