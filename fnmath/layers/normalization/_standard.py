@@ -116,19 +116,28 @@ def standardized(
     """The entries of each population at mean 0 and variance v/(v + ε); z = 0 where masked.
 
     The mean is taken of distances from one of the entries, and what rounding leaves of it once
-    more: so that the mean is right to the precision of the deviations, however large it is.
+    more: so that the mean is right to the precision of the deviations, however large it is. What
+    is left is that small, so v = ⟨c²⟩ − ⟨c⟩² does not cancel. The barriers keep XLA from holding
+    the distances in memory, and from forming what is known of a population at each entry.
     """
     origin = _origin(over, x, where) if over.centred else jnp.zeros((), x.dtype)
     c = _kept(x - origin, where)
-    scale = _scale(over, c, epsilon)
-    c, shift = c * (1 / scale), jnp.zeros_like(scale)
-    for _ in range(2 if over.centred else 0):
-        step = mean(over, c, where)
-        c, shift = _kept(c - step, where), shift + step
-    square = mean(over, jnp.square(c), where)
+    scale = jax.lax.optimization_barrier(_scale(over, c, epsilon))
+    c, shift, rest = (
+        c * jax.lax.optimization_barrier(1 / scale),
+        jnp.zeros_like(scale),
+        jnp.zeros_like(scale),
+    )
+    if over.centred:
+        shift = jax.lax.optimization_barrier(mean(over, c, where))
+        c = _kept(c - shift, where)
+        rest = mean(over, c, where)
+    square = mean(over, jnp.square(c), where) - jnp.square(rest)
     deviation = jnp.sqrt(square + epsilon / scale / scale)
-    z = c * (1 / deviation)
-    return Standardized(z, scale * deviation, origin + scale * shift, scale * (scale * square))
+    rest, inverse = jax.lax.optimization_barrier((rest, 1 / deviation))
+    z = _kept(c - rest, where) * inverse
+    middle = jnp.broadcast_to(origin + scale * (shift + rest), scale.shape)
+    return Standardized(z, scale * deviation, middle, scale * (scale * square))
 
 
 class _Slopes(NamedTuple):
