@@ -51,7 +51,7 @@ def hidden(state: Any) -> Array:
 
 def _sigmoid(a: Array) -> Array:
     """All the gates at once: XLA would otherwise form each by itself out of slices of the sum."""
-    return lax.optimization_barrier(sigmoid(a))
+    return lax.optimization_barrier(sigmoid(lax.optimization_barrier(a)))
 
 
 def _slope(f: Callable[[Array], Array], x: Array) -> Array:
@@ -71,8 +71,9 @@ def _gru_joined(z: Array, u: Array) -> tuple[Array, ...]:
 
 def _gru_gates(h: Array, a: tuple[Array, ...]) -> Array:
     gates, zn, un = a
-    r, keep = jnp.split(_sigmoid(gates), 2, axis=-1)
-    return sigmoid(-jnp.split(gates, 2, axis=-1)[1]) * tanh(zn + r * un) + keep * h
+    both_ways = jnp.concatenate([gates, -jnp.split(gates, 2, axis=-1)[1]], axis=-1)
+    r, keep, change = jnp.split(_sigmoid(both_ways), 3, axis=-1)
+    return change * tanh(zn + r * un) + keep * h
 
 
 def _gru_slopes(h: Array, a: tuple[Array, ...]) -> tuple[Array, ...]:
