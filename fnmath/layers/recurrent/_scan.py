@@ -49,8 +49,8 @@ _steps_by_hand = jax.custom_jvp(_steps, nondiff_argnums=(0, 1))
 def _steps_jvp(step: Recurrence, reverse: bool, primals: tuple, tangents: tuple) -> tuple:
     params, z, live, state = primals
     found, (states, a) = _traced(step, reverse, params, z, live, state)
-    params_dot, z_dot, _, state_dot = jax.tree.map(
-        lambda x: None if isinstance(x, SymbolicZero) else x, tangents, is_leaf=_is_zero
+    params_dot, z_dot, _, _ = jax.tree.map(
+        lambda x: None if _is_zero(x) else x, tangents, is_leaf=_is_zero
     )
     linear = params._replace(recurrent_bias=None)
     w = jnp.zeros((), z.dtype)

@@ -36,8 +36,8 @@ class Recurrence(NamedTuple):
 
     joined: Callable[[Array, Array], Any]
     gates: Callable[[Any, Any], Any]
-    slopes: Callable[[Any, Any], Any] | None = None
-    tangent: Callable[[Any, Any, Any], Any] | None = None
+    slopes: Any = None
+    tangent: Any = None
 
     def __call__(self, params: Any, state: Any, z: Array) -> Any:
         """The next state."""
