@@ -1,4 +1,4 @@
-"""What the normalisations check about their arguments, and the affine map that follows them."""
+"""What the normalisations check about their arguments, and what they then do with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from fnmath import _checks
 from fnmath.layers._arguments import unpacked
+from fnmath.layers.normalization._standard import Over, Standardized, Where, normalized
 
 
 class NormParams(NamedTuple):
@@ -69,8 +70,21 @@ def fits(function: str, params: NormParams, x: Array, axes: int) -> None:
             _checks.fail(function, f"{problem}, the last of the shape {x.shape} of x")
 
 
+def normalised(
+    params: NormParams, over: Over, wide: Array, epsilon: Array, x: Any, where: Where = None
+) -> Standardized:
+    """The normalisation of what was checked, rounded once to the precision of x and parameters."""
+    scale, bias = (None if p is None else jnp.asarray(p, wide.dtype) for p in params)
+    found = normalized(over, wide, epsilon, scale, bias, where)
+    return found._replace(entries=_rounded(params, found.entries, x))
+
+
 def affine(params: NormParams, z: Array, x: Any) -> Array:
     """Y = γ z + β, rounded once to the precision that x and the parameters have."""
     y = z if params.scale is None else z * params.scale
     y = y if params.bias is None else y + params.bias
+    return _rounded(params, y, x)
+
+
+def _rounded(params: NormParams, y: Array, x: Any) -> Array:
     return y.astype(jnp.result_type(x, *given(params).values()))

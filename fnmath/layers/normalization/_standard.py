@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +18,25 @@ from jaxtyping import Array, Bool, Float
 
 
 class Over(NamedTuple):
-    """What makes up a population: ``axes`` of the array, and mapped axes around the call."""
+    """What makes up a population: ``axes`` of the array, and mapped axes around the call.
+
+    With ``groups``, that many of the last axis, the channels of a group are one population; what
+    is known of it stands at each of its channels.
+    """
 
     axes: tuple[int, ...]
     axis_name: str | tuple[str, ...] | None = None
     centred: bool = True
+    groups: int | None = None
 
 
 class Standardized(NamedTuple):
-    """The entries z in the shape of x, and σ, μ and v, where the population's axes have size 1."""
+    """The entries in the shape of x, and σ, μ and v, where the population's axes have size 1.
 
-    z: Array
+    The entries are z, or y = γ z + β.
+    """
+
+    entries: Array
     deviation: Array
     mean: Array
     variance: Array
@@ -40,33 +49,54 @@ def _kept(x: Array, where: Where) -> Array:
     return x if where is None else jnp.where(where, x, 0)
 
 
+_sum = functools.partial(jnp.sum, keepdims=True)
+
+
+def _grouped(over: Over, reduction: Callable[..., Array], m: Array) -> Array:
+    """What is known of channels, reduced once more over those of each group."""
+    if over.groups is None:
+        return m
+    parts = jnp.reshape(m, (*m.shape[:-1], over.groups, m.shape[-1] // over.groups))
+    return jnp.broadcast_to(reduction(parts, -1), parts.shape).reshape(m.shape)
+
+
 def count(over: Over, x: Array, where: Where = None) -> Array:
     """The number of entries of each population that count."""
     devices = 1 if over.axis_name is None else jax.lax.psum(1, over.axis_name)
     if where is None:
-        return jnp.asarray(math.prod(x.shape[i] for i in over.axes) * devices, x.dtype)
+        channels = 1 if over.groups is None else x.shape[-1] // over.groups
+        size = math.prod(x.shape[i] for i in over.axes) * channels
+        return jnp.asarray(size * devices, x.dtype)
     n = jnp.sum(jnp.broadcast_to(where, x.shape), over.axes, dtype=jnp.int32, keepdims=True)
+    n = _grouped(over, _sum, n)
     n = n if over.axis_name is None else jax.lax.psum(n, over.axis_name)
     return n.astype(x.dtype)
 
 
 def mean(over: Over, x: Array, where: Where = None) -> Array:
     """⟨x⟩, and 0 where nothing counts."""
-    total = jnp.sum(_kept(x, where), over.axes, keepdims=True)
+    total = _grouped(over, _sum, _sum(_kept(x, where), over.axes))
     if over.axis_name is not None:
         total = jax.lax.psum(total, over.axis_name)
     return total / jnp.maximum(count(over, x, where), 1)
 
 
+def _first(x: Array, axes: int | tuple[int, ...]) -> Array:
+    for i in (axes,) if isinstance(axes, int) else axes:
+        x = jax.lax.slice_in_dim(x, 0, 1, axis=i)
+    return x
+
+
 def _largest(over: Over, x: Array, initial: float) -> Array:
-    m = jnp.max(x, over.axes, keepdims=True, initial=initial)
+    largest = functools.partial(jnp.max, keepdims=True, initial=initial)
+    m = _grouped(over, largest, largest(x, over.axes))
     return m if over.axis_name is None else jax.lax.pmax(m, over.axis_name)
 
 
 def _origin(over: Over, x: Array, where: Where) -> Array:
     """Some entry of the population: from it, entries that are all alike have distance 0 exactly."""
-    if where is None and all(x.shape[i] for i in over.axes):
-        first = x[tuple(slice(1) if i in over.axes else slice(None) for i in range(x.ndim))]
+    if where is None and x.size:
+        first = _grouped(over, _first, _first(x, over.axes))
         return first if over.axis_name is None else jax.lax.pmax(first, over.axis_name)
     m = _largest(over, x if where is None else jnp.where(where, x, -jnp.inf), -jnp.inf)
     return jnp.where(m == -jnp.inf, 0, m)
@@ -86,19 +116,49 @@ def standardized(
     """The entries of each population at mean 0 and variance v/(v + ε); z = 0 where masked.
 
     The mean is taken of distances from one of the entries, and what rounding leaves of it once
-    more: so that the mean is right to the precision of the deviations, however large it is.
+    more: so that the mean is right to the precision of the deviations, however large it is. What
+    is left is that small, so v = ⟨c²⟩ − ⟨c⟩² does not cancel. The barriers keep XLA from holding
+    the distances in memory, and from forming what is known of a population at each entry.
     """
     origin = _origin(over, x, where) if over.centred else jnp.zeros((), x.dtype)
     c = _kept(x - origin, where)
-    scale = _scale(over, c, epsilon)
-    c, shift = c * (1 / scale), jnp.zeros_like(scale)
-    for _ in range(2 if over.centred else 0):
-        step = mean(over, c, where)
-        c, shift = _kept(c - step, where), shift + step
-    square = mean(over, jnp.square(c), where)
+    scale = jax.lax.optimization_barrier(_scale(over, c, epsilon))
+    c, shift, rest = (
+        c * jax.lax.optimization_barrier(1 / scale),
+        jnp.zeros_like(scale),
+        jnp.zeros_like(scale),
+    )
+    if over.centred:
+        shift = jax.lax.optimization_barrier(mean(over, c, where))
+        c = _kept(c - shift, where)
+        rest = mean(over, c, where)
+    square = mean(over, jnp.square(c), where) - jnp.square(rest)
     deviation = jnp.sqrt(square + epsilon / scale / scale)
-    z = c * (1 / deviation)
-    return Standardized(z, scale * deviation, origin + scale * shift, scale * (scale * square))
+    rest, inverse = jax.lax.optimization_barrier((rest, 1 / deviation))
+    z = _kept(c - rest, where) * inverse
+    middle = jnp.broadcast_to(origin + scale * (shift + rest), scale.shape)
+    return Standardized(z, scale * deviation, middle, scale * (scale * square))
+
+
+class _Slopes(NamedTuple):
+    """In units of σ: the tangent t of x, its mean ⟨t⟩, ⟨z t⟩, and that of σ itself, s."""
+
+    entries: Array
+    middle: Array
+    along: Array
+    deviation: Array
+
+    def of_statistics(self, σ: Array) -> tuple[Array, Array, Array]:
+        """The tangents of σ, μ and v."""
+        return σ * self.deviation, σ * self.middle, 2 * σ * (σ * self.along)
+
+
+def _slopes(over: Over, found: Standardized, dots: tuple, where: Where) -> _Slopes:
+    (x_dot, epsilon_dot), z, σ = dots, found.entries, found.deviation
+    t = x_dot * (1 / σ)
+    middle = mean(over, t, where) if over.centred else jnp.zeros_like(found.mean)
+    along = mean(over, z * t, where)
+    return _Slopes(t, middle, along, along + epsilon_dot / (2 * σ) / σ)
 
 
 @standardized.defjvp
@@ -108,12 +168,47 @@ def _standardized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
     And μ̇ = σ ⟨t⟩, v̇ = 2σ² ⟨z t⟩. For a given ε the map from t to ż is symmetric: reverse mode is
     the same formula, with the division by σ at its end.
     """
-    (x, epsilon, where), (x_dot, epsilon_dot, _) = primals, tangents
+    x, epsilon, where = primals
     found = standardized(over, x, epsilon, where)
-    z, σ, μ, _ = found
-    t = x_dot * (1 / σ)
-    middle = mean(over, t, where) if over.centred else jnp.zeros_like(μ)
-    along = mean(over, z * t, where)
-    s = along + epsilon_dot / (2 * σ) / σ
-    z_dot = _kept(t - middle - z * s, where)
-    return found, Standardized(z_dot, σ * s, σ * middle, 2 * σ * (σ * along))
+    slopes = _slopes(over, found, tangents[:2], where)
+    z_dot = slopes.entries - slopes.middle - found.entries * slopes.deviation
+    return found, Standardized(_kept(z_dot, where), *slopes.of_statistics(found.deviation))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def normalized(
+    over: Over,
+    x: Float[Array, "..."],
+    epsilon: Float[Array, ""],
+    scale: Float[Array, "..."] | None,
+    bias: Float[Array, "..."] | None,
+    where: Where = None,
+) -> Standardized:
+    """The entries y = γ z + β, 0 where masked, and what ``standardized`` knows of the rest."""
+    return _affine(standardized(over, x, epsilon, where), scale, bias, where)
+
+
+def _affine(found: Standardized, scale: Any, bias: Any, where: Where) -> Standardized:
+    y = found.entries if scale is None else found.entries * scale
+    y = y if bias is None else y + bias
+    return found._replace(entries=_kept(y, where))
+
+
+@normalized.defjvp
+def _normalized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
+    """As that of z, but what is one number for many entries is put together before it meets them.
+
+        ẏ = γ t + z (γ̇ − γ s) + (β̇ − γ ⟨t⟩)
+
+    Where a population has one γ, reverse mode then takes the sums of ȳ and of z ȳ once, for x̄, γ̄
+    and β̄ alike.
+    """
+    (x, epsilon, scale, bias, where), (*dots, scale_dot, bias_dot, _) = primals, tangents
+    found = standardized(over, x, epsilon, where)
+    slopes = _slopes(over, found, tuple(dots), where)
+    γ = jnp.ones((), x.dtype) if scale is None else scale
+    by_z = (0 if scale is None else scale_dot) - γ * slopes.deviation
+    rest = (0 if bias is None else bias_dot) - γ * slopes.middle
+    y_dot = _kept(γ * slopes.entries + found.entries * by_z + rest, where)
+    dot = Standardized(y_dot, *slopes.of_statistics(found.deviation))
+    return _affine(found, scale, bias, where), dot

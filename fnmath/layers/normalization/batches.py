@@ -19,8 +19,9 @@ from fnmath.layers.normalization._arguments import (
     checked,
     fits,
     norm_params,
+    normalised,
 )
-from fnmath.layers.normalization._standard import Over, Standardized, count, standardized
+from fnmath.layers.normalization._standard import Over, Standardized, count
 
 
 class BatchStats(NamedTuple):
@@ -202,12 +203,9 @@ def batch_norm_train(
         _checks.mask("batch_norm_train", "where", where, x=wide)
         wide = jnp.where(where, wide, 0)
     over = Over(tuple(range(wide.ndim - 1)), axis_name)
-    found = standardized(over, wide, ε, where)
-    y = affine(params, found.z, x)
+    found = normalised(params, over, wide, ε, x, where)
     n = jnp.ravel(count(over, wide, where))
-    return y if where is None else jnp.where(where, y, 0), _moved(
-        stats, found, n, momentum, unbiased
-    )
+    return found.entries, _moved(stats, found, n, momentum, unbiased)
 
 
 def _moved(

@@ -12,12 +12,12 @@ from fnmath import _checks
 from fnmath.layers._axes import spatial_axes
 from fnmath.layers.normalization._arguments import (
     NormParams,
-    affine,
     checked,
     fits,
     norm_params,
+    normalised,
 )
-from fnmath.layers.normalization._standard import Over, standardized
+from fnmath.layers.normalization._standard import Over
 
 
 def group_norm_init(
@@ -107,13 +107,11 @@ def group_norm(
     """
     params, wide, ε = _images("group_norm", params, x, spatial, epsilon, minimum=0)
     _checks.size("group_norm", groups=groups)
-    *outer, channels = wide.shape
+    channels = wide.shape[-1]
     if channels % groups:
         _checks.fail("group_norm", f"the {channels} channels are not divisible by groups {groups}")
-    grouped = jnp.reshape(wide, (*outer, groups, channels // groups))
-    pixels = range(len(outer) - spatial, len(outer))
-    z = standardized(Over((*pixels, len(outer) + 1)), grouped, ε).z
-    return affine(params, jnp.reshape(z, wide.shape), x)
+    over = Over(_pixels(wide, spatial), groups=groups)
+    return normalised(params, over, wide, ε, x).entries
 
 
 def instance_norm_init(
@@ -204,8 +202,11 @@ def instance_norm(
         stylization (2016), §2; ``torch.nn.functional.instance_norm``.
     """
     params, wide, ε = _images("instance_norm", params, x, spatial, epsilon, minimum=1)
-    over = Over(tuple(range(wide.ndim - 1 - spatial, wide.ndim - 1)))
-    return affine(params, standardized(over, wide, ε).z, x)
+    return normalised(params, Over(_pixels(wide, spatial)), wide, ε, x).entries
+
+
+def _pixels(x: Array, spatial: int) -> tuple[int, ...]:
+    return tuple(range(x.ndim - 1 - spatial, x.ndim - 1))
 
 
 def _images(

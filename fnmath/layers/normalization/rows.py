@@ -11,13 +11,13 @@ from jaxtyping import Array, Float
 from fnmath import _checks
 from fnmath.layers.normalization._arguments import (
     NormParams,
-    affine,
     checked,
     fits,
     given,
     norm_params,
+    normalised,
 )
-from fnmath.layers.normalization._standard import Over, standardized
+from fnmath.layers.normalization._standard import Over
 
 
 def layer_norm_init(
@@ -203,4 +203,4 @@ def _rows(
     _checks.rank(function, "x", x, " ".join(f"n{i + 1}" for i in range(axes)))
     fits(function, params, wide, axes)
     over = Over(tuple(range(wide.ndim - axes, wide.ndim)), centred=centred)
-    return affine(params, standardized(over, wide, ε).z, x)
+    return normalised(params, over, wide, ε, x).entries

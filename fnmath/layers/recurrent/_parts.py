@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -74,7 +75,10 @@ def from_state(params: Any, h: jax.Array) -> jax.Array:
 
 def _affine(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
     wide = jnp.promote_types(kernel.dtype, jnp.float32)
-    y = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=wide)
+    # As a matrix: with several axes of batch, XLA transposes a copy of ȳ for the gradient of W.
+    rows = x.astype(kernel.dtype).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    y = jnp.matmul(rows, kernel, preferred_element_type=wide)
+    y = y.reshape(*x.shape[:-1], kernel.shape[-1])
     return y if bias is None else y + bias
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fnmath import _checks
@@ -19,7 +18,8 @@ from fnmath.layers.recurrent._parts import (
     rounded_as,
     same_state,
 )
-from fnmath.layers.recurrent._steps import LSTMState, gru_step, lstm_step, rnn_step
+from fnmath.layers.recurrent._scan import steps
+from fnmath.layers.recurrent._steps import LSTMState, Recurrence, gru_step, lstm_step, rnn_step
 from fnmath.layers.recurrent.parameters import GRUParams, LSTMParams, RNNParams
 
 
@@ -190,7 +190,7 @@ def lstm(
 
 def _over_time(
     function: str,
-    step: Callable[..., Any],
+    step: Recurrence,
     params: Any,
     x: jax.Array,
     state: Any,
@@ -208,20 +208,10 @@ def _over_time(
         known, live = _live(function, lengths, x)
         x = jnp.where(live, x, 0)
         live = jnp.moveaxis(live, -2, 0)
-    z = jnp.moveaxis(from_input(params, x), -2, 0)
+    z = from_input(params._replace(bias=None), jnp.moveaxis(x, -2, 0))
     dtype = jnp.promote_types(jnp.result_type(*jax.tree.leaves(state)), z.dtype)
     carry = jax.tree.map(lambda s: s.astype(dtype), state)
-
-    def next_state(state: Any, now: tuple[jax.Array, jax.Array | None]) -> tuple[Any, jax.Array]:
-        z, live = now
-        new = rounded_as(step(params, state, z), state)
-        output = jax.tree.leaves(new)[0].astype(params.kernel.dtype)
-        if live is not None:
-            new = jax.tree.map(lambda new, old: jnp.where(live, new, old), new, state)
-            output = jnp.where(live, output, 0)
-        return new, output
-
-    final, outputs = lax.scan(next_state, carry, (z, live), reverse=reverse)
+    outputs, final = steps(step, reverse, params, z, live, carry)
     outputs, final = jnp.moveaxis(outputs, 0, -2), rounded_as(final, state)
     if known is not None:
         outputs = jnp.where(known[..., None, None], outputs, jnp.nan)
