@@ -70,7 +70,7 @@ def fits(function: str, params: NormParams, x: Array, axes: int) -> None:
             _checks.fail(function, f"{problem}, the last of the shape {x.shape} of x")
 
 
-def normalised(
+def apply_norm(
     params: NormParams, over: Over, wide: Array, epsilon: Array, x: Any, where: Where = None
 ) -> Standardized:
     """The normalisation of what was checked, rounded once to the precision of x and parameters."""

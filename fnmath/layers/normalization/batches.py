@@ -16,10 +16,10 @@ from fnmath import _checks
 from fnmath.layers.normalization._arguments import (
     NormParams,
     affine,
+    apply_norm,
     checked,
     fits,
     norm_params,
-    normalised,
 )
 from fnmath.layers.normalization._standard import Over, Standardized, count
 
@@ -203,7 +203,7 @@ def batch_norm_train(
         _checks.mask("batch_norm_train", "where", where, x=wide)
         wide = jnp.where(where, wide, 0)
     over = Over(tuple(range(wide.ndim - 1)), axis_name)
-    found = normalised(params, over, wide, ε, x, where)
+    found = apply_norm(params, over, wide, ε, x, where)
     n = jnp.ravel(count(over, wide, where))
     return found.entries, _moved(stats, found, n, momentum, unbiased)
 

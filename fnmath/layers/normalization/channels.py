@@ -12,10 +12,10 @@ from fnmath import _checks
 from fnmath.layers._axes import spatial_axes
 from fnmath.layers.normalization._arguments import (
     NormParams,
+    apply_norm,
     checked,
     fits,
     norm_params,
-    normalised,
 )
 from fnmath.layers.normalization._standard import Over
 
@@ -111,7 +111,7 @@ def group_norm(
     if channels % groups:
         _checks.fail("group_norm", f"the {channels} channels are not divisible by groups {groups}")
     over = Over(_pixels(wide, spatial), groups=groups)
-    return normalised(params, over, wide, ε, x).entries
+    return apply_norm(params, over, wide, ε, x).entries
 
 
 def instance_norm_init(
@@ -202,7 +202,7 @@ def instance_norm(
         stylization (2016), §2; ``torch.nn.functional.instance_norm``.
     """
     params, wide, ε = _images("instance_norm", params, x, spatial, epsilon, minimum=1)
-    return normalised(params, Over(_pixels(wide, spatial)), wide, ε, x).entries
+    return apply_norm(params, Over(_pixels(wide, spatial)), wide, ε, x).entries
 
 
 def _pixels(x: Array, spatial: int) -> tuple[int, ...]:

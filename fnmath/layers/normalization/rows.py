@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 from fnmath import _checks
 from fnmath.layers.normalization._arguments import (
     NormParams,
+    apply_norm,
     checked,
     fits,
     given,
     norm_params,
-    normalised,
 )
 from fnmath.layers.normalization._standard import Over
 
@@ -203,4 +203,4 @@ def _rows(
     _checks.rank(function, "x", x, " ".join(f"n{i + 1}" for i in range(axes)))
     fits(function, params, wide, axes)
     over = Over(tuple(range(wide.ndim - axes, wide.ndim)), centred=centred)
-    return normalised(params, over, wide, ε, x).entries
+    return apply_norm(params, over, wide, ε, x).entries

@@ -245,9 +245,10 @@ def _first_maxima(
     winners = []
     for axis in windows:
         fills = (-jnp.inf, *(0,) * (len(arrays) - 1))
-        *arrays, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
+        *found, winner = axis.taps(functools.partial(_first_maximum, axis), fills, *arrays)
+        arrays = tuple(found)
         winners.append(_kept(winner))
-    return tuple(arrays), winners
+    return arrays, winners
 
 
 def _first_maximum(axis: Windows, start: int, taps: list) -> list[jax.Array]:
