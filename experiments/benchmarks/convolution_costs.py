@@ -34,7 +34,7 @@ from fnmath.layers.convolution import _choice, _correlation, _costs, _forms
 from fnmath.layers.convolution._geometry import Grid, grid
 
 NAME = "benchmarks.convolution_costs"
-FORMS = ("blocks", "taps", "rows", "patches", "spread")
+FORMS = ("blocks", "surplus", "taps", "rows", "patches", "spread")
 ROLES = (_forms.OUTPUT, _forms.IMAGE, _forms.KERNEL)
 
 
@@ -142,13 +142,11 @@ def measure(shape: Shape, role: str, rounds: int) -> Sample:
 
 
 def allowed(role: str, shape: Shape) -> list[str]:
-    """The forms worth a measurement: no more than 128 calls, and XLA's own in one or two axes."""
-    axes, window = len(shape.grid.window), math.prod(shape.grid.window)
-    names = ["blocks"] if axes <= 2 else []
-    names += ["rows"] if axes > 1 else []
-    names += ["patches"] if role != _forms.IMAGE or math.prod(shape.grid.strides) <= 64 else []
-    names += ["taps"] if window <= 128 else []
-    return names + (["spread"] if role != _forms.KERNEL and window <= 128 else [])
+    """Of the forms that can be chosen those worth a measurement: no more than 128 calls."""
+    window, phases = math.prod(shape.grid.window), math.prod(shape.grid.strides)
+    many = {"taps": window > 128, "spread": window > 128 or role == _forms.KERNEL}
+    many["patches"] = role == _forms.IMAGE and phases > 64
+    return [name for name in _choice.fitting(FORMS, role, shape.grid) if not many.get(name, False)]
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, tuple[float, ...]]]:

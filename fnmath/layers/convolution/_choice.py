@@ -4,18 +4,28 @@ The time of a form is taken to be linear in what it does:
 
     seconds = Σ cost × (products, entries copied, entries added up, operations called)
 
-with costs that were measured, for each form and each contraction. ``costs.py`` among the benchmarks
-measures them anew, and says how much slower the chosen form is than the fastest one.
+with costs that were measured, for each form and each contraction. ``convolution_costs.py`` among
+the benchmarks measures them anew, and says how much slower the chosen form is than the fastest one.
+YNNPACK's convolutions, which XLA takes where there are two axes of space, cost more where they are
+narrow, since then they use one core, and more where they are bare, of images without margins.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fnmath.layers.convolution._costs import COSTS
-from fnmath.layers.convolution._forms import IMAGE, OUTPUT, block_of, by_entries
+from fnmath.layers.convolution._forms import (
+    IMAGE,
+    KERNEL,
+    OUTPUT,
+    bare,
+    block_of,
+    by_entries,
+    surplus,
+)
 from fnmath.layers.convolution._geometry import Grid
 
 # Entries that a chunk may hold beside its operands and its result: what caches keep.
@@ -23,6 +33,8 @@ CHUNK = 2_000_000
 # Another form than XLA's own convolution has to be expected to take less than this share of its
 # time: expectations are wrong by about as much.
 CAUTION = 0.7
+# Up to so many channels YNNPACK computes a convolution on one core.
+NARROW = 128
 
 
 class Choice(NamedTuple):
@@ -33,12 +45,14 @@ class Choice(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a form does, and how many entries it holds meanwhile."""
+    """What a form does, the costly products among it, and how many entries it holds meanwhile."""
 
     products: float
     copied: float
     added: float
     calls: float
+    narrow: float
+    bare: float
     held: float
 
 
@@ -51,14 +65,17 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
     if by_entries(inputs, outputs, groups):
         return Choice("taps", batch)
     sizes = grid, batch, inputs, outputs // groups, groups
-    works = {form: work(form, role, *sizes) for form in forms(role, grid)}
+    works = {form: work(form, role, *sizes) for form in fitting(COSTS[role], role, grid)}
     form = min(works, key=lambda form: expected(form, works[form], role))
     return Choice(form, chunk(works[form], batch))
 
 
-def forms(role: str, grid: Grid) -> list[str]:
+def fitting(forms: Iterable[str], role: str, grid: Grid) -> list[str]:
     """Those that can be chosen: XLA's own knows one or two axes of space well, not more."""
-    return [form for form in COSTS[role] if form != "blocks" or len(grid.window) <= 2]
+    axes = len(grid.window)
+    spread = role == IMAGE and set(grid.strides) != {1}
+    unfit = {"blocks": axes > 2, "surplus": axes != 2 or spread, "rows": axes == 1}
+    return [form for form in forms if not unfit.get(form, False)]
 
 
 def chunk(work: Work, batch: int) -> int:
@@ -84,17 +101,32 @@ def work(
     seen, given = block * inputs, block * outputs
     if role == IMAGE:
         seen, given = given, seen
-    # XLA's windows stand on all of a spread y; all of x is multiplied before windows see it.
-    everywhere = (form, role) in (("blocks", IMAGE), ("spread", OUTPUT))
-    places = batch * math.prod(grid.sizes if everywhere else grid.counts)
-    window, row = math.prod(grid.window), grid.window[-1]
+    places, window, row = batch * _places(form, role, grid), math.prod(grid.window), grid.window[-1]
     calls, added, held = {
         "blocks": (1, 0, 0),
+        "surplus": (1, 0, 0),
         "taps": (window, window * given, seen + 2 * given),
         "rows": (window // row, window // row * given, row * seen + 2 * given),
         "patches": (1, 0, window * seen),
         "spread": (1, window * given, window * given),
     }[form]
     copied = 0 if form == "spread" else window * seen
-    each = (places * window * seen * given, places * copied, places * added, calls)
+    products = places * window * seen * given
+    lone = form == "blocks" or (form == "surplus" and role == KERNEL)
+    narrow = products if lone and len(grid.window) == 2 and given <= NARROW else 0
+    naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
+    each = (products, places * copied, places * added, calls, narrow, naked)
     return Work(*(groups // block * n for n in each), held=places * held)
+
+
+def _places(form: str, role: str, grid: Grid) -> float:
+    """How many windows a form lays over an image."""
+    if form == "surplus" and role == KERNEL:
+        extra = (grid.window[0] + 1) / grid.window[0] if bare(grid) else 1
+        return math.prod(grid.counts) * extra
+    if form == "surplus":
+        sizes = (grid.counts, grid.sizes) if role == IMAGE else (grid.sizes, grid.counts)
+        return math.prod(surplus(*sizes))
+    # XLA's windows stand on all of a spread y; all of x is multiplied before windows see it.
+    everywhere = (form, role) in (("blocks", IMAGE), ("spread", OUTPUT))
+    return math.prod(grid.sizes if everywhere else grid.counts)

@@ -37,15 +37,15 @@ def lows(grid: Grid) -> tuple[int, ...]:
     return tuple(low for low, _ in grid.margins)
 
 
-def _ends(grid: Grid) -> list[tuple[int, int]]:
+def ends(grid: Grid) -> list[tuple[int, int]]:
     """How many entries the windows see before the first and behind the last, or leave (below 0)."""
     spans = span(grid.window, grid.dilation)
     each = zip(grid.sizes, grid.counts, grid.strides, spans, lows(grid), strict=True)
     return [(low, (c - 1) * s + k - low - n) for n, c, s, k, low in each]
 
 
-def _padded(x: jax.Array, ends: Sequence[tuple[int, int]]) -> jax.Array:
-    widths = [(0, 0, 0), *((low, high, 0) for low, high in ends), (0, 0, 0)]
+def _padded(x: jax.Array, margins: Sequence[tuple[int, int]]) -> jax.Array:
+    widths = [(0, 0, 0), *((low, high, 0) for low, high in margins), (0, 0, 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), widths)
 
 
@@ -81,7 +81,7 @@ def _swapped(kernel: jax.Array, groups: int) -> jax.Array:
 
 
 def _lax_output(x: jax.Array, kernel: jax.Array, grid: Grid, groups: int) -> jax.Array:
-    return _by_lax(x, kernel, grid.strides, _ends(grid), grid.dilation, groups)
+    return _by_lax(x, kernel, grid.strides, ends(grid), grid.dilation, groups)
 
 
 def _lax_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
@@ -117,7 +117,7 @@ def _blocks_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     it finds these kernels outside of loops only, and is up to 80 times slower inside of one.
     """
     images, windows = jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2)
-    kernel = _by_lax(images, windows, grid.dilation, _ends(grid), grid.strides, 1)
+    kernel = _by_lax(images, windows, grid.dilation, ends(grid), grid.strides, 1)
     return jnp.moveaxis(kernel, 0, -2)
 
 
@@ -150,31 +150,69 @@ _blocks_output = functools.partial(_lax_output, groups=1)
 _blocks_image = functools.partial(_image_of_swapped, groups=1)
 
 
+def surplus(sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
+    """As many windows as there are, but along one axis more than the image has entries."""
+    axes = range(len(sizes))
+    axis = min(axes, key=lambda i: max(sizes[i] + 1, counts[i]) / max(counts[i], 1))
+    return tuple(max(sizes[i] + 1, c) if i == axis else c for i, c in enumerate(counts))
+
+
+def bare(grid: Grid) -> bool:
+    """Whether no window reaches beyond the image."""
+    return all(low <= 0 and high <= 0 for low, high in ends(grid))
+
+
+def _surplus_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """XLA's own, of some windows more, which are dropped.
+
+    With more windows than entries along one of two axes XLA takes Eigen's kernels, else YNNPACK's.
+    Those leave all cores but one idle up to 128 channels, and are slow without margins.
+    """
+    counts = surplus(grid.sizes, grid.counts)
+    return _first(_lax_output(x, kernel, grid._replace(counts=counts), 1), grid.counts)
+
+
+def _surplus_image(swapped: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    sizes = surplus(grid.counts, grid.sizes)
+    return _first(_image_of_swapped(swapped, y, grid._replace(sizes=sizes), 1), grid.sizes)
+
+
+def _surplus_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    """With one tap more, so that there is a margin."""
+    window = (grid.window[0] + 1, *grid.window[1:])
+    wider = grid._replace(window=window) if bare(grid) else grid
+    return _blocks_kernel(x, y, wider)[: grid.window[0]]
+
+
+def _first(x: jax.Array, sizes: Sequence[int]) -> jax.Array:
+    return x[(slice(None), *(slice(n) for n in sizes))]
+
+
 # ------------------------------------------------------------------- the output, for a single group
 
 
 def _taps_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for each tap."""
-    padded = _padded(x, _ends(grid))
+    padded = _padded(x, ends(grid))
     return _total(_seen(padded, grid, tap) @ kernel[tap] for tap in taps(grid.window))
 
 
 def _rows_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for each row of taps, along the last axis of the window."""
-    padded = _padded(x, _ends(grid))
+    padded = _padded(x, ends(grid))
     matrices = kernel.reshape(*grid.window[:-1], -1, kernel.shape[-1])
     return _total(_row(padded, grid, lead) @ matrices[lead] for lead in taps(grid.window[:-1]))
 
 
 def _patches_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for all taps."""
-    return _row(_padded(x, _ends(grid)), grid, ()) @ kernel.reshape(-1, kernel.shape[-1])
+    return _row(_padded(x, ends(grid)), grid, ()) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _spread_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """The products of all entries with all taps, of which each window picks its own."""
     matrix = jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
-    products = _padded(x, _ends(grid)) @ matrix
+    products = _padded(x, ends(grid)) @ matrix
     each = jnp.split(products, math.prod(grid.window), axis=-1)
     return _total(_seen(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
@@ -252,8 +290,7 @@ def _interleaved(parts: list[jax.Array], grid: Grid) -> jax.Array:
     """The image of its phases."""
     if len(parts) == 1:
         return parts[0]
-    x = _tiled(jnp.concatenate(parts, axis=-1), grid.strides)
-    return x[(slice(None), *(slice(n) for n in grid.sizes))]
+    return _first(_tiled(jnp.concatenate(parts, axis=-1), grid.strides), grid.sizes)
 
 
 def _tiled(z: jax.Array, tile: tuple[int, ...]) -> jax.Array:
@@ -271,11 +308,11 @@ def _laid_image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     products = y @ jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
     if grid.strides == grid.window and set(grid.dilation) == {1}:
         x = _tiled(products, grid.window)
-        ends = [
+        widths = [
             (-low, n + low - m)
             for low, n, m in zip(lows(grid), grid.sizes, x.shape[1:], strict=False)
         ]
-        return _padded(x, ends)
+        return _padded(x, widths)
     each = jnp.split(products, math.prod(grid.window), axis=-1)
     return _total(_laid(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
@@ -295,19 +332,19 @@ def _laid(z: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 
 
 def _taps_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(x, _ends(grid))
+    padded = _padded(x, ends(grid))
     each = [_inner(_seen(padded, grid, tap), y) for tap in taps(grid.window)]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _rows_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(x, _ends(grid))
+    padded = _padded(x, ends(grid))
     each = [_inner(_row(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    kernel = _inner(_row(_padded(x, _ends(grid)), grid, ()), y)
+    kernel = _inner(_row(_padded(x, ends(grid)), grid, ()), y)
     return kernel.reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
@@ -315,7 +352,7 @@ def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
 
 
 def _entries_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(jnp.repeat(x, kernel.shape[-1] // x.shape[-1], -1), _ends(grid))
+    padded = _padded(jnp.repeat(x, kernel.shape[-1] // x.shape[-1], -1), ends(grid))
     return _total(_seen(padded, grid, tap) * kernel[tap][0] for tap in taps(grid.window))
 
 
@@ -326,7 +363,7 @@ def _entries_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> 
 
 def _entries_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     """Added up row by row of the windows, so that no product of x and y ever leaves the cache."""
-    x = _padded(jnp.repeat(x, y.shape[-1] // x.shape[-1], -1), _ends(grid))
+    x = _padded(jnp.repeat(x, y.shape[-1] // x.shape[-1], -1), ends(grid))
     channels, block = y.shape[-1], _divided(grid.counts[-1], 32)
     *lead, count = grid.counts
     blocks = -(-count // block)
@@ -432,6 +469,7 @@ def _form(output: Callable, kernel: Callable, image: Callable | None = None) -> 
 FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {
     "lax": {OUTPUT: _lax_output, IMAGE: _lax_image, KERNEL: _lax_kernel},
     "blocks": _form(_blocks_output, _blocks_kernel, _blocks_image),
+    "surplus": _form(_surplus_output, _surplus_kernel, _surplus_image),
     "taps": _form(_taps_output, _taps_kernel),
     "rows": _form(_rows_output, _rows_kernel),
     "patches": _form(_patches_output, _patches_kernel),

@@ -142,6 +142,7 @@ def conv(
 
             "lax"        XLA's convolution and the gradients that JAX gives it
             "blocks"     XLA's convolution of a few groups at a time, its gradients as convolutions
+            "surplus"    the same with windows beyond the image, which make XLA take other kernels
             "taps"       a product of matrices for each tap of the window
             "rows"       one for each row of taps
             "patches"    one for all taps, of the image unfolded
