@@ -6,8 +6,8 @@ Expect   the chosen form within a few per cent of the fastest one, in the median
 
 Convolutions are drawn at random: one to three axes, windows, strides, dilations, groups, channels
 from 1 to 256. Each of their contractions (output, image, kernel) is timed in each form. The time of
-a form is fitted by costs, not below 0, of what it does, so that the relative errors are smallest in
-squares. Every fifth convolution is left out of the fit, and says how good the choice is.
+a form is fitted by costs, not below 0, of what it does, so that its logarithm errs least. Every
+fifth convolution is left out of the fit, and says how good the choice is.
 
 With ``--write`` the costs replace those in fnmath/layers/convolution/_costs.py.
 """
@@ -150,19 +150,32 @@ def allowed(role: str, shape: Shape) -> list[str]:
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Nanoseconds for each product, entry copied, entry added and call, of each form and role."""
+    """Nanoseconds for each unit of work, of each form and role."""
     costs: dict[str, dict[str, tuple[float, ...]]] = {}
     for role in ROLES:
         costs[role] = {}
         for name in FORMS:
             those = [s for s in samples if s.role == role and name in s.seconds]
-            if not those:
-                continue
-            works = np.array([_choice.work(name, role, *s.shape)[:-1] for s in those])
-            taken = 1e9 * np.array([s.seconds[name] for s in those])
-            found, _ = optimize.nnls(works / taken[:, None], np.ones(len(those)))
-            costs[role][name] = tuple(float(f"{c:.3g}") for c in found)
+            if those:
+                works = np.array([_choice.work(name, role, *s.shape)[:-1] for s in those])
+                taken = 1e9 * np.array([s.seconds[name] for s in those])
+                fastest = 1e9 * np.array([min(s.seconds.values()) for s in those])
+                costs[role][name] = _fitted(works, taken, np.sqrt(fastest / taken))
     return costs
+
+
+def _fitted(works: np.ndarray, taken: np.ndarray, weights: np.ndarray) -> tuple[float, ...]:
+    """Costs above 0 for which the logarithm of the time errs least, outliers counting less."""
+    start, _ = optimize.nnls(works / taken[:, None], np.ones(len(taken)))
+    small = 1e-3 * taken.mean() / works.mean(axis=0).clip(1e-9)
+
+    def errors(logarithms: np.ndarray) -> np.ndarray:
+        return weights * (np.log(works @ np.exp(logarithms)) - np.log(taken))
+
+    first = np.log(np.maximum(start, small)).clip(-20, 20)
+    best = optimize.least_squares(errors, first, bounds=(-21, 21), loss="soft_l1")
+    found = np.where(works.any(axis=0), np.exp(best.x), 0.0)
+    return tuple(float(f"{c:.3g}") if c > 1e-6 else 0.0 for c in found)
 
 
 def regret(samples: Sequence[Sample], costs: Mapping[str, Any]) -> np.ndarray:

@@ -6,8 +6,11 @@ The time of a form is taken to be linear in what it does:
 
 with costs that were measured, for each form and each contraction. ``convolution_costs.py`` among
 the benchmarks measures them anew, and says how much slower the chosen form is than the fastest one.
-YNNPACK's convolutions, which XLA takes where there are two axes of space, cost more where they are
-narrow, since then they use one core, and more where they are bare, of images without margins.
+
+Of XLA's own convolutions some products cost more. It computes those of two axes of space by
+YNNPACK, which uses one core where the outputs are narrow, and is slow where the image is bare of
+margins; and all others by Eigen, which copies entries one by one where the depth, its number of
+inputs, is no multiple of 4.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ CHUNK = 2_000_000
 CAUTION = 0.7
 # Up to so many channels YNNPACK computes a convolution on one core.
 NARROW = 128
+# Products are formed for so many outputs at once.
+VECTOR = 16
 
 
 class Choice(NamedTuple):
@@ -53,6 +58,7 @@ class Work(NamedTuple):
     calls: float
     narrow: float
     bare: float
+    scattered: float
     held: float
 
 
@@ -110,13 +116,26 @@ def work(
         "patches": (1, 0, window * seen),
         "spread": (1, window * given, window * given),
     }[form]
-    copied = 0 if form == "spread" else window * seen
-    products = places * window * seen * given
-    lone = form == "blocks" or (form == "surplus" and role == KERNEL)
-    narrow = products if lone and len(grid.window) == 2 and given <= NARROW else 0
-    naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
-    each = (products, places * copied, places * added, calls, narrow, naked)
+    copied = places * window * seen if form != "spread" else 0
+    products = places * window * seen * -(-given // VECTOR) * VECTOR
+    narrow, naked, scattered = 0.0, 0.0, 0.0
+    if form in ("blocks", "surplus") and not (role == IMAGE and set(grid.strides) != {1}):
+        depth = batch if role == KERNEL else seen
+        if _by_ynnpack(form, role, grid, max(depth, given)):
+            narrow = products if given <= NARROW else 0
+            naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
+        elif depth % 4:
+            scattered = copied
+    each = (products, copied, places * added, calls, narrow, naked, scattered)
     return Work(*(groups // block * n for n in each), held=places * held)
+
+
+def _by_ynnpack(form: str, role: str, grid: Grid, channels: int) -> bool:
+    """Whether XLA computes its convolution by YNNPACK and not by Eigen."""
+    if len(grid.window) != 2 or channels <= 16 or (form == "surplus" and role != KERNEL):
+        return False
+    pairs = zip(grid.sizes, grid.counts, strict=True)
+    return role != IMAGE or all(size <= count for size, count in pairs)
 
 
 def _places(form: str, role: str, grid: Grid) -> float:

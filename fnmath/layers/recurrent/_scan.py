@@ -39,7 +39,7 @@ def steps(
 def _steps(
     step: Recurrence, reverse: bool, params: Any, z: Array, live: Array | None, state: Any
 ) -> tuple[Array, Any]:
-    return _traced(step, reverse, params, z, live, state)[0]
+    return _run(step, reverse, params, z, live, state)[0]
 
 
 _steps_by_hand = jax.custom_jvp(_steps, nondiff_argnums=(0, 1))
@@ -48,7 +48,7 @@ _steps_by_hand = jax.custom_jvp(_steps, nondiff_argnums=(0, 1))
 @functools.partial(_steps_by_hand.defjvp, symbolic_zeros=True)
 def _steps_jvp(step: Recurrence, reverse: bool, primals: tuple, tangents: tuple) -> tuple:
     params, z, live, state = primals
-    found, (states, a) = _traced(step, reverse, params, z, live, state)
+    found, (states, a) = _run(step, reverse, params, z, live, state, traced=True)
     params_dot, z_dot, _, _ = jax.tree.map(
         lambda x: None if _is_zero(x) else x, tangents, is_leaf=_is_zero
     )
@@ -90,17 +90,24 @@ def _where_live(params: Any, live: Array | None, new: Any, old: Any) -> tuple[An
     return jax.tree.map(lambda n, o: jnp.where(live, n, o), new, old), jnp.where(live, output, 0)
 
 
-def _traced(
-    step: Recurrence, reverse: bool, params: Any, z: Array, live: Array | None, state: Any
-) -> tuple[tuple[Array, Any], tuple[Any, Any]]:
-    """What ``steps`` returns; and the state before each step, and a at each."""
+def _run(
+    step: Recurrence,
+    reverse: bool,
+    params: Any,
+    z: Array,
+    live: Array | None,
+    state: Any,
+    *,
+    traced: bool = False,
+) -> tuple[tuple[Array, Any], Any]:
+    """What ``steps`` returns; and the state before each step and a at each, where it is traced."""
 
     def next_state(state: Any, now: tuple[Array, Array | None]) -> tuple[Any, Any]:
         z, live = now
         z = z if params.bias is None else z + params.bias
         a = step.joined(z, from_state(params, hidden(state)))
         new, output = _where_live(params, live, rounded_as(step.gates(state, a), state), state)
-        return new, (output, (state, a))
+        return new, (output, (state, a) if traced else None)
 
     last, (outputs, trace) = lax.scan(next_state, state, (z, live), reverse=reverse)
     return (outputs, last), trace
