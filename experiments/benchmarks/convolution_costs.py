@@ -1,13 +1,14 @@
 """What does each form of a convolution cost on this machine, and is the fastest one chosen?
 
 Run      python -m experiments.benchmarks.convolution_costs
-Cost     8 minutes on two CPU cores
+Cost     12 minutes on two CPU cores
 Expect   the chosen form within a few per cent of the fastest one, in the median
 
-Convolutions are drawn at random: one to three axes, windows, strides, dilations, groups, channels
-from 1 to 256. Each of their contractions (output, image, kernel) is timed in each form. The time of
-a form is fitted by costs, not below 0, of what it does, so that its logarithm errs least. Every
-fifth convolution is left out of the fit, and says how good the choice is.
+Those of networks that ``layers.py`` times, and others drawn at random: one to three axes, windows,
+strides, dilations, groups, channels from 1 to 256. Each of their contractions (output, image,
+kernel) is timed in each form. The time of a form is fitted by costs, above 0, of what it does, so
+that its logarithm errs least. Every fifth drawn one is left out of the fit, and says how good the
+choice is.
 
 With ``--write`` the costs replace those in fnmath/layers/convolution/_costs.py.
 """
@@ -29,6 +30,7 @@ import numpy as np
 from scipy import optimize
 
 from experiments import command
+from experiments.benchmarks.layers import CASES
 from experiments.benchmarks.train_step import machine
 from fnmath.layers.convolution import _choice, _correlation, _costs, _forms
 from fnmath.layers.convolution._geometry import Grid, grid
@@ -101,6 +103,20 @@ def draw(generator: random.Random) -> Shape:
         depthwise = _forms.by_entries(inputs, outputs * groups, groups)
         if 1e6 < work.products < 3e8 and work.copied < 3e7 and largest < 1e7 and not depthwise:
             return shape
+
+
+def of_networks() -> list[Shape]:
+    """The convolutions that ``layers.py`` times, but for the depthwise ones."""
+    shapes = []
+    for case in CASES:
+        large = tuple(n * case.strides if case.transposed else n for n in case.sizes)
+        options = {"strides": case.strides, "dilation": case.dilation, "padding": case.padding}
+        channels = (case.inputs // case.groups, case.outputs // case.groups)
+        inputs, outputs = reversed(channels) if case.transposed else channels
+        windows = grid("conv", large, case.window, **options)
+        if not _forms.by_entries(inputs, outputs * case.groups, case.groups):
+            shapes.append(Shape(windows, case.batch, inputs, outputs, case.groups))
+    return shapes
 
 
 def arrays(shape: Shape) -> dict[str, tuple[int, ...]]:
@@ -182,11 +198,10 @@ def regret(samples: Sequence[Sample], costs: Mapping[str, Any]) -> np.ndarray:
     """How many times as long as the fastest form the chosen one takes."""
     ratios = []
     for sample in samples:
-        works = {name: _choice.work(name, sample.role, *sample.shape) for name in sample.seconds}
+        place = sample.role, *sample.shape
         expected = {
-            name: _choice.seconds(work, costs[sample.role][name])
-            * (_choice.CAUTION if name == "blocks" else 1)
-            for name, work in works.items()
+            name: _choice.expected(name, _choice.work(name, *place), costs[sample.role])
+            for name in sample.seconds
         }
         chosen = min(expected, key=expected.__getitem__)
         ratios.append(sample.seconds[chosen] / min(sample.seconds.values()))
@@ -211,10 +226,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = command.make_folder(config.output, NAME.replace(".", "/"))
         generator = random.Random(config.seed)
         samples, kept = [], []
+        for shape in of_networks():
+            samples.extend(measure(shape, role, config.rounds) for role in ROLES)
         for i in range(config.number):
+            those = kept if i % 5 == 4 else samples
             shape = draw(generator)
-            both = [measure(shape, role, config.rounds) for role in ROLES]
-            (kept if i % 5 == 4 else samples).extend(both)
+            those.extend(measure(shape, role, config.rounds) for role in ROLES)
         costs = fit(samples)
         for title, those in {"fitted": samples, "left out": kept}.items():
             for role in ROLES:

@@ -16,7 +16,7 @@ inputs, is no multiple of 4.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fnmath.layers.convolution._costs import COSTS
@@ -33,9 +33,9 @@ from fnmath.layers.convolution._geometry import Grid
 
 # Entries that a chunk may hold beside its operands and its result: what caches keep.
 CHUNK = 2_000_000
-# Another form than XLA's own convolution has to be expected to take less than this share of its
-# time: expectations are wrong by about as much.
-CAUTION = 0.7
+# Another form than XLA's own convolutions has to be expected to take less than this share of their
+# time: it may be the expectation that is wrong.
+CAUTION = 0.85
 # Up to so many channels YNNPACK computes a convolution on one core.
 NARROW = 128
 # Products are formed for so many outputs at once.
@@ -72,7 +72,7 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
         return Choice("taps", batch)
     sizes = grid, batch, inputs, outputs // groups, groups
     works = {form: work(form, role, *sizes) for form in fitting(COSTS[role], role, grid)}
-    form = min(works, key=lambda form: expected(form, works[form], role))
+    form = min(works, key=lambda form: expected(form, works[form], COSTS[role]))
     return Choice(form, chunk(works[form], batch))
 
 
@@ -89,14 +89,10 @@ def chunk(work: Work, batch: int) -> int:
     return max(1, int(batch / max(1, work.held / CHUNK)))
 
 
-def expected(form: str, work: Work, role: str) -> float:
-    """The time by which forms are compared."""
-    return seconds(work, COSTS[role][form]) * (CAUTION if form == "blocks" else 1)
-
-
-def seconds(work: Work, costs: Sequence[float]) -> float:
-    """The time at costs in nanoseconds."""
-    return 1e-9 * sum(cost * n for cost, n in zip(costs, work, strict=False))
+def expected(form: str, work: Work, costs: Mapping[str, Sequence[float]]) -> float:
+    """The nanoseconds by which forms are compared."""
+    time = sum(cost * n for cost, n in zip(costs[form], work, strict=False))
+    return time * (CAUTION if form in ("blocks", "surplus") else 1)
 
 
 def work(
@@ -117,7 +113,9 @@ def work(
         "spread": (1, window * given, window * given),
     }[form]
     copied = places * window * seen if form != "spread" else 0
-    products = places * window * seen * -(-given // VECTOR) * VECTOR
+    products = places * _products(form, role, window, seen, given)
+    if form == "taps" and role != KERNEL and seen == 1:  # all in one loop, of entries
+        copied, added = 0, 0
     narrow, naked, scattered = 0.0, 0.0, 0.0
     if form in ("blocks", "surplus") and not (role == IMAGE and set(grid.strides) != {1}):
         depth = batch if role == KERNEL else seen
@@ -128,6 +126,15 @@ def work(
             scattered = copied
     each = (products, copied, places * added, calls, narrow, naked, scattered)
     return Work(*(groups // block * n for n in each), held=places * held)
+
+
+def _products(form: str, role: str, window: int, seen: int, given: int) -> float:
+    """The products of a window, where matrices are multiplied for several outputs at once."""
+    if form == "taps" and role != KERNEL and seen == 1:
+        return 3 * window * given
+    if form == "spread":
+        return seen * -(-window * given // VECTOR) * VECTOR
+    return window * seen * -(-given // VECTOR) * VECTOR
 
 
 def _by_ynnpack(form: str, role: str, grid: Grid, channels: int) -> bool:
