@@ -198,9 +198,10 @@ def regret(samples: Sequence[Sample], costs: Mapping[str, Any]) -> np.ndarray:
     """How many times as long as the fastest form the chosen one takes."""
     ratios = []
     for sample in samples:
-        place = sample.role, *sample.shape
         expected = {
-            name: _choice.expected(name, _choice.work(name, *place), costs[sample.role])
+            name: _choice.expected(
+                name, _choice.work(name, sample.role, *sample.shape), costs[sample.role]
+            )
             for name in sample.seconds
         }
         chosen = min(expected, key=expected.__getitem__)

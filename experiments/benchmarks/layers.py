@@ -235,14 +235,19 @@ def torch_passes(case: Case, *, last: bool) -> Passes:
         "dilation": case.dilation,
         "groups": case.groups,
     }
+    extra = [0] * axes  # entries behind those that PyTorch gives, or too many below 0
     if case.transposed:
-        options |= {"padding": lows, "output_padding": [max(h - low, 0) for low, h in margins]}
+        spans = [case.dilation * (w - 1) + 1 for w in case.window]
+        extra = [case.strides - k + 2 * low for k, low in zip(spans, lows, strict=True)]
+        options |= {"padding": lows, "output_padding": [max(n, 0) for n in extra]}
     elif all(low == high for low, high in margins):
         options["padding"] = lows
     widths = [] if "padding" in options else [n for pair in reversed(margins) for n in pair]
 
+    cropped = (slice(None), slice(None), *(slice(n if n < 0 else None) for n in extra))
+
     def call() -> Any:
-        return layer(functional.pad(x, widths) if widths else x, kernel, **options)
+        return layer(functional.pad(x, widths) if widths else x, kernel, **options)[cropped]
 
     def forward() -> np.ndarray:
         with torch.no_grad():
@@ -269,10 +274,11 @@ def contestants(case: Case) -> dict[str, Passes]:
     return found
 
 
-def run(case: Case, rounds: int) -> tuple[Comparison, Comparison]:
+def compare(
+    passes: Mapping[str, Passes], rounds: int, *, baseline: str
+) -> tuple[Comparison, Comparison]:
     """Times of the forward pass and of both; the answers agree."""
-    passes = contestants(case)
-    expected = passes[XLA][1]()
+    expected = passes[baseline][1]()
     seconds = {}
     for name, (_, both) in passes.items():
         jax.block_until_ready(both())
@@ -280,10 +286,11 @@ def run(case: Case, rounds: int) -> tuple[Comparison, Comparison]:
         answer = jax.block_until_ready(both())
         seconds[name] = time.perf_counter() - start
         for a, b in zip(answer, expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * float(jnp.abs(b).max()))
+            scale = float(np.abs(b).max())
+            np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * scale, err_msg=name)
     rounds = min(rounds, 3) if max(seconds.values()) > 0.5 else rounds
     forward, both = (
-        interleave({name: p[i] for name, p in passes.items()}, rounds=rounds, baseline=XLA)
+        interleave({name: p[i] for name, p in passes.items()}, rounds=rounds, baseline=baseline)
         for i in range(2)
     )
     return forward, both
@@ -301,17 +308,26 @@ def ratios(both: Mapping[str, Comparison], name: str) -> np.ndarray:
     return np.array([milliseconds(c, name) / milliseconds(c, OURS) for c in those])
 
 
+def peers(results: Mapping[str, tuple[Comparison, Comparison]]) -> list[str]:
+    """The contestants, ours first."""
+    found = dict.fromkeys(n for forward, _ in results.values() for n in forward.samples)
+    return [OURS, *(n for n in found if n not in (OURS, TORCH_LAST))]
+
+
 def markdown(results: Mapping[str, tuple[Comparison, Comparison]]) -> str:
     """Medians in milliseconds, forward / both, and how many times as long the others take."""
-    names = [
-        n for n in (OURS, XLA, FLAX, TORCH) if any(n in f.samples for f, _ in results.values())
-    ]
+    names = peers(results)
     lines = ["| " + " | ".join(["", *names, *(f"{n} ÷ fnmath" for n in names[1:])]) + " |"]
     lines += ["|---" + "|--:" * (2 * len(names) - 1) + "|"]
     for case, (forward, both) in results.items():
         cells = [case]
-        cells += [f"{milliseconds(forward, n):.2f} / {milliseconds(both, n):.2f}" for n in names]
-        cells += [f"{milliseconds(both, n) / milliseconds(both, OURS):.2f}" for n in names[1:]]
+        for n in names:
+            there = n in both.samples
+            one, two = (milliseconds(c, n) if there else 0 for c in (forward, both))
+            cells += [f"{one:.2f} / {two:.2f}" if there else ""]
+        for n in names[1:]:
+            there = n in both.samples
+            cells += [f"{milliseconds(both, n) / milliseconds(both, OURS):.2f}" if there else ""]
         lines += ["| " + " | ".join(cells) + " |"]
     return "\n".join(lines)
 
@@ -320,30 +336,30 @@ def summary(results: Mapping[str, tuple[Comparison, Comparison]]) -> str:
     lines = []
     for i, title in enumerate(("forward", "forward and backward")):
         comparisons = {name: pair[i] for name, pair in results.items()}
-        for other in (XLA, FLAX, TORCH):
+        for other in peers(results)[1:]:
             found = ratios(comparisons, other)
-            if len(found):
-                mean = math.exp(np.log(found).mean())
-                lines.append(
-                    f"{title}: {other} takes {mean:.2f} × fnmath's time (geometric mean of "
-                    f"{len(found)}; {found.min():.2f} to {found.max():.2f})"
-                )
+            mean = math.exp(np.log(found).mean())
+            lines.append(
+                f"{title}: {other} takes {mean:.2f} × fnmath's time (geometric mean of "
+                f"{len(found)}; {found.min():.2f} to {found.max():.2f})"
+            )
     return "\n".join(lines)
 
 
 def plot(results: Mapping[str, tuple[Comparison, Comparison]], path: Path) -> None:
     """How many times as long the others take for both passes, sorted."""
     both = {name: pair[1] for name, pair in results.items()}
-    others = [n for n in (XLA, TORCH) if all(n in c.samples for c in both.values())]
-    order = sorted(both, key=lambda n: milliseconds(both[n], XLA) / milliseconds(both[n], OURS))
+    others = [n for n in peers(results)[1:] if n != FLAX]
+    order = sorted(both, key=lambda n: ratios({n: both[n]}, others[0])[0])
     with matplotlib.rc_context(
         {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     ):
         figure = Figure(figsize=(8, 0.24 * len(order) + 1.2), dpi=130, layout="constrained")
         axes = figure.subplots()
         for other, colour, marker in zip(others, (BLUE, ORANGE), ("o", "D"), strict=False):
-            x = [milliseconds(both[n], other) / milliseconds(both[n], OURS) for n in order]
-            axes.plot(x, range(len(order)), marker, color=colour, ms=5, label=other, clip_on=False)
+            places = [i for i, n in enumerate(order) if other in both[n].samples]
+            x = [ratios({n: both[n]}, other)[0] for n in (order[i] for i in places)]
+            axes.plot(x, places, marker, color=colour, ms=5, label=other, clip_on=False)
         axes.axvline(1, color=GREY, lw=1)
         axes.set(xscale="log", yticks=range(len(order)), yticklabels=order)
         axes.set_xlabel(
@@ -353,6 +369,23 @@ def plot(results: Mapping[str, tuple[Comparison, Comparison]], path: Path) -> No
         axes.grid(axis="y", lw=0.3)
         axes.legend(loc="lower right", frameon=False)
         figure.savefig(path)
+
+
+def save(
+    folder: Path,
+    results: Mapping[str, tuple[Comparison, Comparison]],
+    table: str,
+    config: Mapping[str, Any],
+) -> None:
+    """The table, and all that was measured."""
+    (folder / "table.md").write_text(table + "\n")
+    times = {
+        name: {"forward": forward.to_dict(), "forward + backward": both.to_dict()}
+        for name, (forward, both) in results.items()
+    }
+    command.save_json(
+        folder / "results.json", {"config": config, "machine": machine(), "seconds": times}
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -366,17 +399,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = command.make_folder(config.output, NAME.replace(".", "/"))
         results = {}
         for case in chosen:
-            results[case.name] = run(case, config.rounds)
+            results[case.name] = compare(contestants(case), config.rounds, baseline=XLA)
             print(markdown({case.name: results[case.name]}).splitlines()[-1], flush=True)
         table = f"{markdown(results)}\n\n{summary(results)}"
-        (folder / "table.md").write_text(table + "\n")
+        save(folder, results, table, dataclasses.asdict(config))
         plot(results, folder / "layers.png")
-        times = {
-            name: {"forward": forward.to_dict(), "forward + backward": both.to_dict()}
-            for name, (forward, both) in results.items()
-        }
-        everything = {"config": dataclasses.asdict(config), "machine": machine(), "seconds": times}
-        command.save_json(folder / "results.json", everything)
         print(f"\n{table}\n\nSaved to {folder}")
 
 
