@@ -39,7 +39,7 @@ CAUTION = 0.85
 # Up to so many channels YNNPACK computes a convolution on one core.
 NARROW = 128
 # Products are formed for so many outputs at once.
-VECTOR = 16
+VECTOR = 8
 
 
 class Choice(NamedTuple):
