@@ -176,7 +176,8 @@ def draw_curves(ax: Axes, found: Answers, name: str, *, legend: bool) -> None:
     ax.set_ylim(max(low, -1.1 * size) - 0.1, min(high, 1.1 * size) + 0.1)
     ax.set_title(name)
     if legend:
-        ax.legend(frameon=False, loc="upper left", ncols=3, handlelength=1)
+        beside = {"loc": "lower right", "bbox_to_anchor": (1, 0.98), "borderaxespad": 0}
+        ax.legend(frameon=False, ncols=3, handlelength=1, columnspacing=1, **beside)
 
 
 def draw_errors(ax: Axes, found: Answers, order: int, *, legend: bool) -> None:
