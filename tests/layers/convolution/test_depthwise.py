@@ -40,7 +40,8 @@ MISTAKES = [
     ),
     Mistake(
         depthwise_conv, (PARAMS, x), {"method": 1}, TypeError,
-        "depthwise_conv: method is 1; wanted one of 'lax'",
+        "depthwise_conv: method is 1; wanted one of "
+        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread'",
     ),
     Mistake(
         depthwise_conv_init, (KEY, 3, 2), {"multiplier": 0}, ValueError,

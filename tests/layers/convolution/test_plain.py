@@ -114,7 +114,8 @@ MISTAKES = [
     ),
     Mistake(
         conv, (PARAMS, x), {"method": "fft"}, ValueError,
-        "conv: method is 'fft'; wanted one of 'lax'",
+        "conv: method is 'fft'; wanted one of "
+        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread'",
     ),
     Mistake(
         conv_init, (0, 3, 2, 4), {}, TypeError,
