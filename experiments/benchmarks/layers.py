@@ -2,7 +2,7 @@
 
 Run      python -m experiments.benchmarks.layers
 Cost     6 minutes on two CPU cores
-Expect   forward and backward pass several times faster than XLA, and no slower than PyTorch
+Expect   both passes: XLA takes 3.6 × fnmath's time in the geometric mean, PyTorch 0.7 ×
 
 Thirty-two convolutions as networks have them, in float32. Forward is the compiled function, both is
 the output and the gradients of image and kernel. Answers are compared before times; all take turns
@@ -207,12 +207,15 @@ def jax_passes(layer: Callable[..., jax.Array], case: Case) -> Passes:
     x, kernel, cotangent = arrays(case)
     f = functools.partial(layer, case)
 
-    def value_and_gradients(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, ...]:
+    def value_and_gradients(
+        x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+    ) -> tuple[jax.Array, ...]:
         y, back = jax.vjp(f, x, kernel)
         return y, *back(cotangent)
 
-    forward, both = (jax.jit(g).lower(x, kernel).compile() for g in (f, value_and_gradients))
-    return lambda: forward(x, kernel), lambda: both(x, kernel)
+    forward = jax.jit(f).lower(x, kernel).compile()
+    both = jax.jit(value_and_gradients).lower(x, kernel, cotangent).compile()
+    return lambda: forward(x, kernel), lambda: both(x, kernel, cotangent)
 
 
 def torch_passes(case: Case, *, last: bool) -> Passes:

@@ -2,13 +2,13 @@
 
 Run      python -m experiments.benchmarks.other_layers
 Cost     4 minutes on two CPU cores
-Expect   pooling many times faster than JAX; norms slower than PyTorch; memory of attention linear
+Expect   maxima 10 to 18 × faster than JAX; norms slower than PyTorch; attention's memory linear
 
 Float32, channels last. JAX is what its users have: Flax's layers, and ``jax.nn`` for attention; for
 gradients of each example and for ensembles, ``vmap`` of a network with XLA's convolutions. Forward
 is the compiled function, both is the output and all gradients. Answers are compared before times;
 all take turns in one process. PyTorch runs eagerly on all cores, images with channels last in
-memory.
+memory. The last two cases have one program for both passes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def jax_passes(f: Callable[..., Array], *args: Any) -> Passes:
     places = [i for i, a in enumerate(args) if jnp.issubdtype(a.dtype, jnp.floating)]
     cotangent = normal(97, *jax.eval_shape(f, *args).shape)
 
-    def value_and_gradients(*args: Any) -> tuple[Array, ...]:
+    def value_and_gradients(cotangent: Array, *args: Any) -> tuple[Array, ...]:
         def of_floats(*floats: Array) -> Array:
             every = list(args)
             for i, a in zip(places, floats, strict=True):
@@ -75,8 +75,9 @@ def jax_passes(f: Callable[..., Array], *args: Any) -> Passes:
         y, back = jax.vjp(of_floats, *(args[i] for i in places))
         return y, *back(cotangent)
 
-    forward, both = (jax.jit(g).lower(*args).compile() for g in (f, value_and_gradients))
-    return lambda: forward(*args), lambda: both(*args)
+    forward = jax.jit(f).lower(*args).compile()
+    both = jax.jit(value_and_gradients).lower(cotangent, *args).compile()
+    return lambda: forward(*args), lambda: both(cotangent, *args)
 
 
 def torch_passes(f: Callable[..., Any], *args: Any, weights: Sequence[Any] = ()) -> Passes:

@@ -14,7 +14,7 @@ from fnmath.layers.convolution import _forms
 from tests.layers.convolution import drawn
 
 PARTS, TOGETHER = 8, 8
-COUNT = int(os.environ.get("FNMATH_DRAWS", "128")) // PARTS
+COUNT = int(os.environ.get("FNMATH_DRAWS", "64")) // PARTS
 PAD_MODES = {"REFLECT": "reflect", "REPLICATE": "edge", "CIRCULAR": "wrap"}
 METHODS = (None, *_forms.FORMS)
 
