@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,9 @@ import pytest
 from jax import lax
 
 from fnmath.layers import ConvParams, conv, depthwise_conv
-from fnmath.layers.convolution import _forms
+from fnmath.layers.convolution import _choice, _forms
+from fnmath.layers.convolution._correlation import OPERANDS, in_chunks
+from fnmath.layers.convolution._geometry import grid
 from tests.layers.convolution import drawn
 
 PARTS, TOGETHER = 8, 8
@@ -142,18 +145,53 @@ def test_float32_is_about_as_exact_as_lax(method):
 
 
 @pytest.mark.parametrize("groups", [1, 4])
-def test_chunks(groups):
+@pytest.mark.parametrize("role", OPERANDS)
+def test_chunks(role, groups):
     """A batch that is taken in parts, the last of them smaller, gives what the whole one gives."""
-    x, kernel = jnp.ones((7, 40, 40, 32)), jnp.ones((5, 5, 32 // groups, 32))
-    x = x * jnp.arange(7.0)[:, None, None, None]
+    windows = grid("conv", (9, 8), (3, 2), strides=2, dilation=1, padding="SAME")
+    rng = np.random.default_rng(0)
+    arrays = {
+        _forms.IMAGE: rng.standard_normal((7, 9, 8, 8)),
+        _forms.KERNEL: rng.standard_normal((3, 2, 8 // groups, 4)),
+        _forms.OUTPUT: rng.standard_normal((7, *windows.counts, 4)),
+    }
+    operands = [jnp.asarray(arrays[name]) for name in OPERANDS[role]]
+    whole = functools.partial(_forms.FORMS["patches"][role], grid=windows, groups=groups)
+    a, b = whole(*operands), in_chunks(whole, role, 3)(*operands)
+    np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5 * np.abs(b).max())
+    program = str(jax.make_jaxpr(in_chunks(whole, role, 3))(*operands))
+    assert "scan[" in program  # the two parts of three
+    assert "scan[" not in str(jax.make_jaxpr(in_chunks(whole, role, 7))(*operands))
 
-    def answers(method):
-        f = lambda x, k: conv(ConvParams(k), x, groups=groups, method=method)  # noqa: E731
-        y, back = jax.vjp(f, x, kernel)
-        return y, *back(y)
 
-    for a, b in zip(answers(None), answers("lax"), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5 * np.abs(b).max())
+@pytest.mark.parametrize("role", OPERANDS)
+def test_chunks_bound_what_a_form_holds(role):
+    """Of whatever form: a chunk of more than one image holds at most ``CHUNK`` entries."""
+    taken = set()
+    for setting in drawn.settings(100, seed=3):
+        windows = grid("conv", setting.sizes, setting.window, **setting.options)
+        channels = setting.inputs // setting.groups, setting.outputs // setting.groups
+        for form in _choice.fitting(_choice.COSTS[role], role, windows):
+            work = _choice.work(form, role, windows, 10**6, *channels, setting.groups)
+            size = _choice.chunk(work, 10**6)
+            assert size == 1 or work.held * size / 10**6 <= _choice.CHUNK
+            taken.add(size < 10**6)
+    assert taken == {True, False}
+
+
+@pytest.mark.parametrize("method", ["blocks", "surplus"])
+def test_convolutions_of_derivatives_have_plain_dimension_numbers(method):
+    """XLA's kernels for others, as JAX's gradients are, are many times slower inside of loops."""
+
+    def dimensions(method):
+        x, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))
+        loss = lambda x, k: jnp.sum(conv(ConvParams(k), x, method=method) ** 2)  # noqa: E731
+        program = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(x, kernel).as_text()
+        return set(re.findall(r"dim_numbers = (\S+)x(\S+)->(\S+),", program.replace(", ", ",")))
+
+    plain = ("[b,0,1,f]", "[0,1,i,o]", "[b,0,1,f]")
+    assert dimensions(method) == {plain}
+    assert dimensions("lax") > {plain}
 
 
 def test_per_example_gradients_of_depthwise_kernels():
