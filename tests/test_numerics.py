@@ -205,6 +205,7 @@ class TestChecked:
 
 
 class TestSafeDivide:
+    @pytest.mark.slow
     def test_value_and_gradient(self):
         numerator, denominator = jnp.array([1.0, 0.0, -3.0, 2.0]), jnp.array([4.0, 0.0, 0.0, 1e-30])
         np.testing.assert_allclose(safe_divide(numerator, denominator), [0.25, 0, 0, 2e30])
@@ -220,6 +221,7 @@ class TestSafeDivide:
         assert_gradient(safe_divide, lambda a, b: 1 / b, a, b)
         assert_gradient(lambda b, a: safe_divide(a, b), lambda b, a: -a / b**2, b, a)
 
+    @pytest.mark.slow
     def test_derivatives_that_stay_in_range(self):
         """X/y² = 10⁻⁵·10³⁵; JAX's own rule squares y, which underflows."""
         slope = jax.grad(safe_divide, 1)(jnp.array(1e-10), jnp.array(1e-20))
@@ -235,6 +237,7 @@ class TestSafeDivide:
 
 
 class TestSafeLog:
+    @pytest.mark.slow
     def test_value_and_derivatives(self):
         tiny = float(jnp.finfo(jnp.float32).tiny)
         points = jnp.array([-1.0, 0.0, tiny, 1e-30, 3.0, jnp.inf, jnp.nan])
@@ -274,6 +277,7 @@ class TestXlogy:
         )
         assert jnp.isnan(f(jnp.array([0.0, jnp.nan]), jnp.array([jnp.nan, 1.0]))).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("f", "shift"), [(xlogy, 0), (xlog1py, 1)])
     def test_gradient_at_zero(self, f, shift):
         a, b = jnp.zeros(3), jnp.array([0.0, 1.0, jnp.inf]) - shift
@@ -285,6 +289,7 @@ class TestXlogy:
         by_y = jax.grad(lambda q: f(p, q - shift).sum())(p)
         np.testing.assert_allclose(by_y, [0, 1, 1], rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         a, b = jnp.array([0.0, 1.5, -2.0]), jnp.array([0.4, 3.0, 0.7])
@@ -315,6 +320,7 @@ class TestLog1mexp:
         expected = exactly(lambda x: -1 / (4 * mpmath.sinh(x / 2) ** 2), self.points)
         assert_within_ulp(curvature, expected, 8)
 
+    @pytest.mark.slow
     def test_limits(self):
         ends = jnp.array([0.0, jnp.inf, -1.0, jnp.nan])
         np.testing.assert_array_equal(log1mexp(ends), [-np.inf, 0, np.nan, np.nan])
@@ -374,6 +380,7 @@ class TestLogsumexp:
             second = jax.jit(jax.vmap(jax.jacfwd(mode(f))))(ROWS)
             np.testing.assert_allclose(second, bell, rtol=1e-6, atol=1e-13)
 
+    @pytest.mark.slow
     def test_reference_of_the_same_name(self):
         entries = jnp.sin(jnp.arange(24.0)).reshape(2, 3, 4)
         where = entries[:, :1] < 0.5
@@ -388,6 +395,7 @@ class TestLogsumexp:
     def test_the_others_are_not_rounded_away(self):
         assert_within_ulp(logsumexp(jnp.array([0.0, -20.0])), np.log1p(np.exp(-20.0)), 1)
 
+    @pytest.mark.slow
     def test_masked_entries_do_not_matter(self):
         where = jnp.array([[True, True, False], [False, False, False]])
         entries = jnp.array([[1.0, 2.0, jnp.nan], [jnp.inf, jnp.nan, -jnp.inf]])
@@ -408,6 +416,7 @@ class TestLogsumexp:
             np.testing.assert_array_equal(jax.grad(f)(rows[0]), 0)
             np.testing.assert_array_equal(jax.grad(f)(rows[1]), [1, 0])
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         row = jnp.array([0.3, -1.0, 2.0])
@@ -415,6 +424,7 @@ class TestLogsumexp:
         assert_gradient(logsumexp, softmax, row)
         assert_gradient(logmeanexp, softmax, row)
 
+    @pytest.mark.slow
     def test_law_mean_lies_between(self):
         values = logmeanexp(ROWS, -1)
         assert (values <= ROWS.max(-1)).all()
@@ -454,6 +464,7 @@ class TestSafeNorm:
             second = jax.jit(jax.vmap(jax.jacfwd(mode(safe_norm))))(self.vectors[:4])
             np.testing.assert_allclose(second, expected, rtol=2e-6, atol=1.2e-38)  # flushed to 0
 
+    @pytest.mark.slow
     def test_at_zero(self):
         zero = jnp.zeros(3)
         assert safe_norm(zero) == 0
@@ -474,6 +485,7 @@ class TestSafeNorm:
     def test_transforms(self):
         assert_transforms(lambda x: safe_norm(x, axis=-1), self.vectors[:2])
 
+    @pytest.mark.slow
     def test_edges(self):
         assert safe_norm(jnp.array([jnp.inf, 1.0])) == jnp.inf
         assert jnp.isnan(safe_norm(jnp.array([jnp.nan, 1.0])))

@@ -16,6 +16,7 @@ ROWS = {name: getattr(activations, name) for name in NAMES.split()} | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", ROWS.values(), ids=ROWS)
 def test_arrays_drawn_at_random_give_no_nan(f):
     def product(x):

@@ -142,6 +142,7 @@ def test_names():
     assert fn.hard_swish is fn.hard_silu
 
 
+@pytest.mark.slow
 def test_options_are_kept_by_the_derivative():
     x = jnp.array([[-2.0, -0.5], [0.5, 2.0]])
     below = jnp.exp(jnp.minimum(x, 0))
@@ -153,6 +154,7 @@ def test_options_are_kept_by_the_derivative():
     assert (erf != derivative(fn.gelu)(x)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_references_of_the_same_name():
     """JAX's, with all defaults, at numbers where it has no tail to lose."""
@@ -175,6 +177,7 @@ def test_transforms(f):
     assert_transforms(f, jnp.linspace(-3.0, 3.0, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_third_order_stays_available():
     points = jnp.array([-2.0, -0.3, 0.4, 3.0])

@@ -168,6 +168,7 @@ class TestOptions:
         exact = np.sin(30 * np.float64(numbers))
         np.testing.assert_allclose(waves, exact, rtol=2e-7, atol=4e-9)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_tails_in_double_precision(self):
         """Products are normal numbers where their exponential is not: e⁻⁷¹⁰ = 4.5·10⁻³⁰⁹."""
@@ -234,6 +235,7 @@ class TestLaws:
 
 
 class TestOutsideTheDomain:
+    @pytest.mark.slow
     def test_an_array_of_parameters_gives_nan(self):
         x, wrong = jnp.array([-1.0, 3.0]), jnp.array(-4.0)
         for f in (activations.elu, activations.celu, activations.squareplus):
@@ -244,6 +246,7 @@ class TestOutsideTheDomain:
 
 
 class TestLevelOfCelu:
+    @pytest.mark.slow
     def test_derivative_by_the_level_does_not_cancel(self):
         """(1 − q) e^q − 1 = −½ q² − … at a small q = x/α, and −1 and 0 far out."""
         by_level = jax.grad(activations.celu, 1)

@@ -56,6 +56,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize("f", GATES, ids=lambda f: f.__name__)
 class TestGates:
+    @pytest.mark.slow
     def test_reference(self, f):
         """The product with the gate, on either axis."""
         rows = jnp.linspace(-4.0, 4.0, 24).reshape(4, 6)
@@ -65,6 +66,7 @@ class TestGates:
         if f is glu:
             np.testing.assert_allclose(f(rows, 0), jax.nn.glu(rows, 0), rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self, f):
         def line(x):
@@ -76,6 +78,7 @@ class TestGates:
             functools.partial(f, axis=0), lambda x: line(x)[:, None].reshape(2, 3), pair
         )
 
+    @pytest.mark.slow
     def test_edges(self, f):
         assert f(jnp.zeros((0, 6))).shape == (0, 3)
         assert f(jnp.zeros((6, 0)), 0).shape == (3, 0)

@@ -113,6 +113,7 @@ def exact_softmax(row):
 
 
 class TestSoftmax:
+    @pytest.mark.slow
     def test_reference(self):
         p, log_p, jacobian, log_jacobian = map(
             np.array, zip(*map(exact_softmax, ROWS), strict=True)
@@ -123,6 +124,7 @@ class TestSoftmax:
             assert_within_ulp(jax.jit(jax.vmap(mode(softmax)))(ROWS), jacobian, 4)
             assert_within_ulp(jax.jit(jax.vmap(mode(log_softmax)))(ROWS), log_jacobian, 4)
 
+    @pytest.mark.slow
     def test_reference_of_the_same_name(self):
         scores = jnp.sin(jnp.arange(60.0)).reshape(3, 4, 5)
         where = scores[:, :1] < 0.7
@@ -133,6 +135,7 @@ class TestSoftmax:
             expected = jax.nn.softmax(scores, (0, 2), where=where)
             np.testing.assert_allclose(softmax(scores, (0, 2), where=where), expected, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_law_shift(self):
         """A shift of integers by an integer is exact, and changes nothing."""
         scores = jax.random.randint(jax.random.key(0), (50, 4), -50, 50).astype(jnp.float32)
@@ -140,6 +143,7 @@ class TestSoftmax:
             np.testing.assert_array_equal(f(scores + 1000), f(scores))
         np.testing.assert_allclose(softmax(scores).sum(-1), 1, rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         z, c = jnp.array([0.3, -1.0, 2.0]), jnp.array([1.0, 2.0, -0.5])
@@ -215,6 +219,7 @@ class TestSoftmin:
 class TestGumbelSoftmax:
     scores = jnp.log(jnp.array([0.1, 0.2, 0.7]))
 
+    @pytest.mark.slow
     def test_law_draws_have_the_probabilities_of_softmax(self):
         keys = jax.random.split(key, 20_000)
         draws = jax.jit(jax.vmap(lambda k: gumbel_softmax(k, self.scores, hard=True)))(keys)
@@ -222,6 +227,7 @@ class TestGumbelSoftmax:
         np.testing.assert_array_equal(draws.sum(-1), 1)
         np.testing.assert_allclose(draws.mean(0), softmax(self.scores), atol=0.012)  # 3.7 σ
 
+    @pytest.mark.slow
     def test_straight_through(self):
         """The value is a corner, exactly; the derivative is that of the soft point."""
         v, options = jnp.array([1.0, -2.0, 0.5]), {"temperature": 0.5}
@@ -237,6 +243,7 @@ class TestGumbelSoftmax:
         cold = gumbel_softmax(key, self.scores, temperature=1e-3)
         np.testing.assert_array_equal(cold.round(), gumbel_softmax(key, self.scores, hard=True))
 
+    @pytest.mark.slow
     def test_edges(self):
         scores = jnp.array([[0.0, -jnp.inf], [-jnp.inf, 3.0]])
         np.testing.assert_array_equal(gumbel_softmax(key, scores), jnp.eye(2))
@@ -250,6 +257,7 @@ class TestGumbelSoftmax:
 
 
 class TestHardGumbelDraws:
+    @pytest.mark.slow
     def test_follow_the_scores_at_any_temperature(self):
         """Where the soft draw is the same for all, the hard one is still distributed as softmax."""
         scores = jnp.array([0.0, 0.0, 3.0])

@@ -75,6 +75,7 @@ def exact(f, row):
 
 @BOTH
 class TestBoth:
+    @pytest.mark.slow
     def test_reference(self, f):
         """Rows alike, apart, large, and of few and many entries; the supports too."""
         keys = jax.random.split(jax.random.key(0), 5)
@@ -91,6 +92,7 @@ class TestBoth:
             for result in (reverse, forward):
                 assert_within_ulp(result, jacobian, 5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_double_precision_and_gradient_lines(self, f):
         row, v = jnp.array([0.3, -0.2, 0.25, -4.0]), jnp.array([1.0, 2.0, -0.5, 3.0])
@@ -105,6 +107,7 @@ class TestBoth:
             slope = (jax.jacrev(f)(row + h) - jax.jacrev(f)(row - h)) / 2e-6
             np.testing.assert_allclose(second(row) @ v, slope, atol=1e-8)
 
+    @pytest.mark.slow
     def test_law(self, f):
         """Sums are 1; a shift that is exact changes nothing; order is kept."""
         scores = jax.random.randint(jax.random.key(1), (50, 6), -64, 64).astype(jnp.float32) / 32
@@ -116,6 +119,7 @@ class TestBoth:
         assert (p == 0).any()
         assert (p < softmax(scores)).any()
 
+    @pytest.mark.slow
     def test_masked_entries_do_not_matter(self, f):
         where = jnp.array([[True, True, False], [False, False, False]])
         masked = jax.jit(functools.partial(f, where=where))
@@ -141,6 +145,7 @@ class TestBoth:
             np.testing.assert_array_equal(jacobian[jnp.array([0, 1, 2, 4])], 0)
         np.testing.assert_allclose(f(jnp.array([inf, inf])), 0.5, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_edges(self, f):
         assert f(jnp.zeros((0, 3))).shape == (0, 3)
         assert f(jnp.zeros((3, 0))).shape == (3, 0)
@@ -152,6 +157,7 @@ class TestBoth:
             np.testing.assert_array_equal(f(narrow), expected)
         assert_transforms(f, rows)
 
+    @pytest.mark.slow
     def test_many_entries(self, f):
         """A row of a thousand alike, where sums in working precision would be off."""
         row = 0.01 * jax.random.normal(jax.random.key(2), (1000,))

@@ -362,6 +362,7 @@ class TestDerivative:
         assert_within_ulp(derivative(jnp.exp)(self.points), np.exp(np.float64(self.points)), 2)
         assert_within_ulp(derivative(jnp.arctan)(self.points), 1 / (1 + self.points**2.0), 2)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_reference_of_higher_orders(self):
         t = np.linspace(0.5, 3.0, 6)

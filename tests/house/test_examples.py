@@ -11,10 +11,20 @@ from tests.house.public import modules
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
+SLOW = (
+    "fnmath.initializers.",
+    "fnmath.layers.",
+    "fnmath.losses.contrastive",
+    "fnmath.losses.sequences",
+    "fnmath.networks.",
+)
+
+
 def as_a_user_has_it(module):
     """What networks print are shapes and a few digits, and they take longest to compile."""
     plain = module.__name__.startswith("fnmath.networks.")
-    marks = pytest.mark.slow if plain else pytest.mark.last_digits
+    marks = [] if plain else [pytest.mark.last_digits]
+    marks += [pytest.mark.slow] if module.__name__.startswith(SLOW) else []
     return pytest.param(module, marks=marks, id=module.__name__)
 
 

@@ -166,6 +166,7 @@ def relu_scatter(layers, width):
 
 
 class TestMeasured:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("init", "variance"), [(he_normal(), 2.0), (glorot_normal(), 1.0)])
     def test_fifty_layers_of_relu(self, init, variance):
         """Kept under He, 2⁻⁵⁰ under Glorot, forward and backward, within four deviations.
@@ -184,6 +185,7 @@ class TestMeasured:
             assert abs(backward - mean) < 4 * deviation
         assert abs(jnp.log2(ours.signal[50]) - 50 * math.log2(variance / 2)) < 5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("variance", [1.0, calculate_gain(jnp.tanh) ** 2, 4.0])
     def test_twenty_layers_of_tanh(self, variance):
         """Signal within 10 %, gradient within a factor of 1.5: it vanishes, or explodes beyond 2.

@@ -53,6 +53,7 @@ def second_moment(f, kinks=()):
 
 
 class TestTable:
+    @pytest.mark.slow
     def test_equals_torch(self, torch):
         for name in ("linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu"):
             assert calculate_gain(name) == torch.nn.init.calculate_gain(name)

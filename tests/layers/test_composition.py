@@ -347,6 +347,7 @@ class TestStack:
         assert kept(True) <= size + 5 * x.size
         assert kept(False) > 2 * 5 * x.size
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("checkpoint", [False, True])
     def test_keys_and_rates_as_extras(self, checkpoint):

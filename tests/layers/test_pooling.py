@@ -326,6 +326,7 @@ def seen_by_each_window(x, window, strides, pads, dilation):
 class TestWindows:
     """What PyTorch has not: paddings by name and in pairs, dilated averages; plain loops."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("padding", "pads"),
         [
@@ -353,6 +354,7 @@ class TestWindows:
         cubes = [(np.abs(v) ** 3).sum(axis=0) ** (1 / 3) for v, _ in seen]
         np.testing.assert_allclose(norms.reshape(-1, 2), cubes)
 
+    @pytest.mark.slow
     def test_same_gives_a_window_for_each_stride(self):
         for n, k, s in itertools.product(range(1, 7), range(1, 5), range(1, 4)):
             pooled = max_pool(jnp.ones((n, 1)), window=(k,), strides=s, padding="SAME")
@@ -388,6 +390,7 @@ class TestMaxima:
         assert jnp.isnan(global_max_pool(x, spatial=1)[0])
         np.testing.assert_array_equal(adaptive_max_pool(x, sizes=(3,)), y)
 
+    @pytest.mark.slow
     def test_cotangent_goes_to_the_first_of_equals(self):
         """In the order of reading, though the maxima are taken along one axis after the other."""
         x = jnp.array([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])[..., None]
@@ -400,6 +403,7 @@ class TestMaxima:
             y, pullback = jax.vjp(pool, x)
             np.testing.assert_array_equal(pullback(jnp.ones_like(y))[0][..., 0], expected)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         """Both modes and second order, away from ties."""
@@ -419,6 +423,7 @@ class TestMaxima:
 
         assert_gradient(pooled, gradient, x)
 
+    @pytest.mark.slow
     def test_unpooling_then_pooling(self):
         x = jax.random.uniform(jax.random.key(0), (2, 4, 6, 3))
         y, places = max_pool_with_indices(x, window=(2, 2))
@@ -441,6 +446,7 @@ class TestMaxima:
 
 
 class TestAverages:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("p", [1, 1.5, 2, 3, 4.5])
     def test_gradient_of_norms(self, p):
@@ -453,6 +459,7 @@ class TestAverages:
 
         assert_gradient(lambda x: weight * lp_pool(x, window=(2,), p=p), gradient, x)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("p", [1, 1.2, 2, 3])
     def test_norm_at_zero(self, p):
         """All derivatives of a window of zeros are 0; of one zero of several they are finite."""
@@ -479,6 +486,7 @@ class TestAverages:
         x = jnp.array([jnp.inf, 1.0, jnp.nan, 1.0])[:, None]
         np.testing.assert_array_equal(lp_pool(x, window=(2,), p=3)[:, 0], [jnp.inf, jnp.nan])
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient_of_averages(self):
         """Of a linear map: the adjoint, ⟨ȳ, f(x)⟩ = ⟨f*(ȳ), x⟩; the second derivative is 0."""
@@ -500,6 +508,7 @@ class TestAverages:
         for y in (avg_pool(x, window=(2,)), adaptive_avg_pool(x, sizes=(2,))):
             np.testing.assert_array_equal(y[:, 0], [jnp.inf, 3])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "pool",
         [

@@ -129,6 +129,7 @@ class TestAccuracy:
         ):
             assert np.max(np.abs(np.asarray(ours, np.float64) - theirs)) <= 1.5 * 2.0**-24
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("base", [10000.0, 500_000.0, 1e8])
     def test_small_angles_have_all_their_digits(self, base):
@@ -192,6 +193,7 @@ class TestRotary:
                 )
         np.testing.assert_allclose(score(5, 5), jnp.sum(q * k), rtol=1e-14)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient_turns_back(self):
         x64 = jnp.asarray(x[0], jnp.float64)
@@ -207,6 +209,7 @@ class TestRotary:
             jnp.linalg.norm(y, axis=-1), jnp.linalg.norm(x, axis=-1), rtol=1e-6
         )
 
+    @pytest.mark.slow
     def test_positions_of_each_sequence(self):
         n = jnp.array([[0, 1, 2, 3, 4], [7, 8, 9, 10, 11]])
         y = rotary(x, n)
@@ -222,6 +225,7 @@ class TestRotary:
     def test_transforms(self):
         assert_transforms(rotary, x, jnp.arange(5))
 
+    @pytest.mark.slow
     def test_edges(self):
         half = rotary(x.astype(jnp.bfloat16), jnp.arange(5))
         assert half.dtype == jnp.bfloat16
@@ -243,6 +247,7 @@ class TestSinusoidalPositions:
             np.testing.assert_allclose(P[:, 2 * i], np.sin(angle), atol=2e-7)
             np.testing.assert_allclose(P[:, 2 * i + 1], np.cos(angle), atol=2e-7)
 
+    @pytest.mark.slow
     def test_later_rows_are_rotated_ones(self):
         P = sinusoidal_positions(20, 6)
         turned = rotary(P[:10, None, ::-1], jnp.array(-7), interleaved=True, base=10000.0)

@@ -335,6 +335,7 @@ class TestEqualsFlax:
     def linen(self):
         return pytest.importorskip("flax.linen", reason="Flax is a peer, not a dependency")
 
+    @pytest.mark.slow
     def test_simple(self, linen):
         params, state, x = drawn_layer("rnn")
         theirs = {"i": dense_of(params.kernel, params.bias), "h": dense_of(params.recurrent_kernel)}
@@ -475,6 +476,7 @@ class TestSequence:
             np.testing.assert_allclose(outputs[:, t], jax.tree.leaves(state)[0], rtol=1e-12)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), final, state)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("reverse", [False, True])
     def test_lengths(self, name, reverse):

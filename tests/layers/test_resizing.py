@@ -276,6 +276,7 @@ class TestResize:
         jaxpr = str(jax.make_jaxpr(lambda x: resize(x, (3,), method="bicubic", antialias=True))(x))
         assert jaxpr.count("gather") < 10
 
+    @pytest.mark.slow
     def test_nan_and_infinity_spoil_their_neighbours_alone(self):
         for value in (jnp.nan, jnp.inf):
             image = jnp.ones((6, 6, 1)).at[2, 2].set(value)

@@ -133,6 +133,7 @@ class TestSqueezeExcitation:
     def test_transforms(self):
         assert_transforms(lambda p, x: squeeze_excitation(p, x, gate=hard_sigmoid), PARAMS, x)
 
+    @pytest.mark.slow
     def test_edges(self):
         assert squeeze_excitation(PARAMS, x[:0]).shape == (0, 3, 3, 4)
         y, vjp = jax.vjp(squeeze_excitation, PARAMS, x[:, :0])

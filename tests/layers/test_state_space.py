@@ -356,6 +356,7 @@ class TestMamba:
             assert_close(ours, y)
             assert_close(block_of(pbar) | {"x": xbar}, slopes)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("width", [1, 4])
     def test_decoding_step_by_step(self, width):
         """From the beginning, and on from where a sequence ended."""
@@ -372,6 +373,7 @@ class TestMamba:
         np.testing.assert_allclose(rest, whole[:, 2:], rtol=1e-10)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), final, last)
 
+    @pytest.mark.slow
     def test_law_causal(self):
         params = mamba_init(KEY, 3, states=2, dtype=jnp.float64)
         x = jax.random.normal(jax.random.key(1), (6, 3), jnp.float64)
@@ -392,6 +394,7 @@ class TestMamba:
 
 
 class TestMambaInSingle:
+    @pytest.mark.slow
     def test_first_steps(self):
         """Between 0.001 and 0.1, evenly in the logarithm; the rates of decay are 1, 2, …, n."""
         params = mamba_init(KEY, 512)
@@ -402,6 +405,7 @@ class TestMambaInSingle:
         np.testing.assert_allclose(jnp.exp(params.A_log[0]), np.arange(1, 17), rtol=1e-5)
         assert abs(float(jnp.abs(params.step.kernel).max()) - 32**-0.5) < 1e-3
 
+    @pytest.mark.slow
     def test_transforms(self):
         params = mamba_init(KEY, 3, states=2)
         x = jax.random.normal(jax.random.key(1), (2, 5, 3))
@@ -415,6 +419,7 @@ class TestMambaInSingle:
         assert state.inputs.shape == (*shape[:-2], 3, 6)
         assert state.states.shape == (*shape[:-2], 6, 2)
 
+    @pytest.mark.slow
     def test_half_precision(self):
         params = mamba_init(KEY, 3, states=2)
         x = jax.random.normal(jax.random.key(1), (50, 3))

@@ -225,6 +225,7 @@ class TestNorm:
         assert_within_ulp(norm(top), np.hypot(*np.float64(top)), 2)
         assert_within_ulp(frobenius_norm(top[None]), np.hypot(*np.float64(top)), 2)
 
+    @pytest.mark.slow
     def test_law_triangle_scaling_and_order(self):
         a, b = normal(1, 50, 4), normal(2, 50, 4)
         for f in NORMS:

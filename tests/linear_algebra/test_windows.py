@@ -192,6 +192,7 @@ class TestPatches:
 
 
 class TestPatchesAdjoint:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize(("window", "stride"), WINDOWS)
     def test_reference_torch(self, window, stride, torch):

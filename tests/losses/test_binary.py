@@ -216,6 +216,7 @@ class TestBinaryCrossEntropy:
 
         assert_within_ulp(of_probability(self.p, self.t), precisely(exact, self.p, self.t), 2)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_derivatives(self, derivative):
@@ -305,6 +306,7 @@ class TestSigmoidFocalLoss:
             slopes = jax.jit(jax.vmap(derivative(loss)))(self.z, self.t)
             assert_within_ulp(slopes, expected, max(4, gamma))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         z, t = jnp.array([-3.0, -0.5, 0.5, 2.0]), jnp.array([1.0, 0.3, 0.9, 0.0])
@@ -324,6 +326,7 @@ class TestSigmoidFocalLoss:
 
         assert_gradient(jax.jit(loss), gradient, (z, t, gamma))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_agrees_with_optax(self):
         z, t = jnp.meshgrid(jnp.linspace(-30, 30, 61), jnp.linspace(0, 1, 5))
@@ -376,6 +379,7 @@ class TestOrdinalCrossEntropy:
         expected = -scipy.special.log_expit(np.where(above, 1, -1) * np.float64(self.z)).sum(-1)
         assert_within_ulp(ordinal_cross_entropy(self.z, self.y), expected, 2)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_gradient(self, derivative):
@@ -408,6 +412,7 @@ class TestOrdinalCrossEntropy:
     def test_transforms(self):
         assert_transforms(ordinal_cross_entropy, self.z, self.y)
 
+    @pytest.mark.slow
     def test_edges(self):
         f = ordinal_cross_entropy
         assert f(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)

@@ -173,6 +173,7 @@ def exact(name, z, y):
 
 @pytest.mark.parametrize("name", CASES)
 class TestEveryLossOfALabel:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self, name):
         """The loss of sparsemax to 4 ULP of 1 where it is smaller: it is a small difference."""
@@ -217,12 +218,14 @@ class TestEveryLossOfALabel:
             theirs = getattr(optax.losses, name)(Z, Y)
         np.testing.assert_allclose(CASES[name](Z, Y), theirs, rtol=1e-5, atol=1e-5)
 
+    @pytest.mark.slow
     def test_a_label_that_is_no_class_gives_nan_for_its_row_only(self, name):
         loss, labels = CASES[name], jnp.array([-1, 2, 5, 0])
         assert jnp.isnan(loss(Z[:4], labels)).tolist() == [True, False, True, False]
         gradient = jax.grad(lambda z: loss(z, labels).sum())(Z[:4])
         assert jnp.isnan(gradient).any(-1).tolist() == [True, False, True, False]
 
+    @pytest.mark.slow
     def test_edges(self, name):
         loss = CASES[name]
         assert loss(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)
@@ -234,6 +237,7 @@ class TestEveryLossOfALabel:
         assert loss(half, jnp.zeros(2, jnp.uint8)).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 def test_all_classes_alike():
     """At the kink the perceptron is flat; the others ask for more, and share it equally."""
@@ -245,6 +249,7 @@ def test_all_classes_alike():
     assert_within_ulp(multiclass_sparsemax_loss(z, y), 1 / 3, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", OF_LABELS[:3])
 def test_infinite_scores(loss):
     """A class that cannot occur is no rival; a label that cannot occur has the loss ∞."""

@@ -255,6 +255,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         gradient = jax.grad(of_labels)(confident, label)
         assert_within_ulp(gradient, [-8.2798747e-08, 4.1399374e-08, 4.1399374e-08], 4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_second_derivative(self):
         """∂²ℓ/∂zⱼ∂zₖ = pⱼ (δⱼₖ − pₖ), each entry to its last places, in all orders of the modes."""
@@ -283,6 +284,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         shifted = of_labels(z + 64, y)
         np.testing.assert_array_equal(shifted, of_labels(z, y))
 
+    @pytest.mark.slow
     def test_agrees_with_optax(self):
         key = jax.random.key(0)
         z, y = jax.random.normal(key, (5, 7, 6)), jax.random.randint(key, (5, 6), 0, 7)
@@ -348,6 +350,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         expected = [[-1, 1 - s, s], [0, 0, 0], [0, 0, 0], [1, -1, 0], [0, 0, 0]]
         np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_masked_classes_do_not_matter(self):
         """Whatever stands there; and a row with no class has loss and gradient 0."""
         where = jnp.array([[True, False, True], [False, False, False]])
@@ -505,6 +508,7 @@ class TestSoftmaxCrossEntropy:
         assert f(half, half).dtype == jnp.bfloat16
         assert f(half, half.astype(jnp.float32)).dtype == jnp.float32
 
+    @pytest.mark.slow
     def test_safe_is_another_name(self):
         z, t = self.z.at[0, 0].set(-jnp.inf), jnp.eye(4)[self.y]
         z, t = z[:8], smooth_labels(t, 0.1).at[0, 0].set(0)[:8]
@@ -520,6 +524,7 @@ class TestOptionsOfIntegerLabels:
     z, y = jax.random.normal(jax.random.key(3), (20, 5)) * 4, jnp.arange(20) % 5
     w = jnp.array([0.5, 2.0, 1.0, 0.0, 3.0])
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_agree_with_torch(self, torch):
         z, w = jnp.float64(self.z), jnp.float64(self.w)
@@ -544,6 +549,7 @@ class TestOptionsOfIntegerLabels:
                     )
                     np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12, atol=1e-14)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         w, y = jnp.array([0.5, 2.0, 1.5]), jnp.array([1, 0])
@@ -565,6 +571,7 @@ class TestOptionsOfIntegerLabels:
         z = jnp.array([[1.0, 2.0, -0.5], [0.3, 0.3, 2.0]])
         assert_gradient(jax.jit(loss), gradient, (z, jnp.array([0.1, 0.7])))
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_law_smoothing_is_that_of_the_labels(self):
         smooth = smooth_labels(jnp.eye(5)[self.y], 0.1)
@@ -627,6 +634,7 @@ class TestOptionsOfIntegerLabels:
         for wrong in [jnp.uint32(2**32 - 1), jnp.uint8(255), jnp.int8(-1), jnp.int8(3)]:
             assert jnp.isnan(softmax_cross_entropy_with_integer_labels(z[0], wrong))
 
+    @pytest.mark.slow
     def test_several_axes_count_the_classes_together(self):
         z = jax.random.normal(jax.random.key(0), (2, 3, 4))
         y, t = jnp.array([5, 0]), jax.nn.softmax(z, (1, 2))

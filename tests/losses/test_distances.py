@@ -172,6 +172,7 @@ class TestCRPSEnsemble:
 
         assert_first_order(lambda pair: crps_ensemble(*pair, fair=fair), gradient, (members, t))
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_gradient_of_members_that_are_alike_is_alike(self):
         slope = jax.grad(crps_ensemble)(jnp.array([1.0, 1.0, 2.0, 1.0]), jnp.array(1.0))
@@ -194,6 +195,7 @@ def brute_wasserstein(x, y, p):
 
 
 class TestWassersteinDistance1D:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         for p in (1, 1.5, 2, 7):
@@ -253,12 +255,14 @@ def brute_energy(x, y):
 
 
 class TestEnergyDistance:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         assert_within_ulp(energy_distance(X, Y, squared=True), brute_energy(X, Y), 8)
         column = energy_distance(x[:, None], y[:, None])
         assert_within_ulp(column, scipy.stats.energy_distance(np.float64(x), np.float64(y)), 4)
 
+    @pytest.mark.slow
     def test_law_of_one_feature_among_zeros(self):
         """Sorted, or by all pairs: a second feature that is 0 changes nothing."""
         a, b = x[:, None], y[:, None]
@@ -269,6 +273,7 @@ class TestEnergyDistance:
         near = energy_distance(100 + 1e-3 * a, 100 + 1e-3 * a[:, ::-1], squared=True)
         assert near == 0
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("squared", [False, True])
     def test_gradient(self, squared):
@@ -294,12 +299,14 @@ class TestEnergyDistance:
                 jax.jit(lambda pair: energy_distance(*pair)), gradient, small, rtol=1e-10
             )
 
+    @pytest.mark.slow
     def test_gradient_of_equal_samples_is_zero(self):
         for sample in (x[:, None], jnp.ones((3, 1))):
             for squared in (False, True):
                 f = functools.partial(energy_distance, squared=squared)
                 np.testing.assert_array_equal(jax.grad(f)(sample, sample), 0)
 
+    @pytest.mark.slow
     def test_edges(self):
         assert jnp.isnan(energy_distance(X.at[0, 0].set(jnp.nan), Y))
         assert jnp.isnan(energy_distance(x[:, None].at[0].set(jnp.nan), y[:, None]))
@@ -339,6 +346,7 @@ class TestMaximumMeanDiscrepancy:
         np.testing.assert_allclose(linear, gap @ gap, rtol=1e-5)
         assert abs(maximum_mean_discrepancy(X, X)) < 1e-6
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         h = 1.5
@@ -356,6 +364,7 @@ class TestMaximumMeanDiscrepancy:
         f = jax.jit(lambda a: maximum_mean_discrepancy(a, jnp.asarray(Y, float), bandwidth=h))
         assert_gradient(f, gradient, jnp.asarray(X, float))
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_edges(self):
         assert jnp.isnan(maximum_mean_discrepancy(X, Y, bandwidth=jnp.array(-1.0)))

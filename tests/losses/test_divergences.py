@@ -173,6 +173,7 @@ class TestAll:
     def test_transforms(self, name):
         assert_transforms(FUNCTIONS[name], LOG_Q, LOG_T if name.endswith("log_targets") else T)
 
+    @pytest.mark.slow
     @EACH
     def test_law_is_least_at_the_truth(self, name):
         t = jnp.array([0.3, 0.2, 0.5])
@@ -182,6 +183,7 @@ class TestAll:
         others = jax.nn.softmax(jax.random.normal(jax.random.key(0), (100, 3)))
         assert (jax.vmap(f, (0, None))(jnp.log(others), targets) > 0).all()
 
+    @pytest.mark.slow
     @EACH
     def test_edges(self, name):
         f = FUNCTIONS[name]
@@ -256,6 +258,7 @@ class TestEachOfThem:
         slope = derivative(jensen_shannon_divergence)(log_q, t)
         np.testing.assert_allclose(slope, [0.5 * np.log(4 / 3), 0], rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_law_jensen_shannon_is_symmetric_and_at_most_log_2(self):
         ours = jensen_shannon_divergence(LOG_Q, T)

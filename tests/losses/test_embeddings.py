@@ -145,6 +145,7 @@ def relative_to_largest(gradient, expected):
 
 
 class TestCosines:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("loss", ANGLES)
     def test_reference(self, loss):
@@ -156,6 +157,7 @@ class TestCosines:
             ours = jax.jit(jax.vmap(derivative(loss)))(A, B)
             assert relative_to_largest(ours, turn if of_similarity else -turn).max() < 4
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("epsilon", [0.0, 1.5])
     def test_gradient(self, epsilon):
@@ -178,6 +180,7 @@ class TestCosines:
         for ours, g in zip(by_both, gradient((a, b)), strict=True):
             np.testing.assert_allclose(ours, -g, rtol=1e-13)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient_by_the_floor(self):
         """∂cos/∂ε = −cos/(2ε) for each vector that is shorter than √ε."""
@@ -199,6 +202,7 @@ class TestCosines:
         np.testing.assert_allclose(cosine_distance(A, B), 1 - np.float64(cos), atol=1e-6)
         assert cosine_distance(A, A).tolist() == [0] * 40
 
+    @pytest.mark.slow
     def test_agrees_with_optax(self):
         a, b = jax.random.normal(KEYS[2], (2, 4, 3, 5))
         where = a < 1
@@ -208,6 +212,7 @@ class TestCosines:
                 ours, theirs = (jax.jit(functools.partial(f, **options)) for f in (ours, theirs))
                 np.testing.assert_allclose(ours(a, b), theirs(a, b), atol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("loss", ANGLES)
     def test_no_direction(self, loss):
         """optax gives nan. With ε the gradient is that of a·b / (√ε ‖b‖)."""
@@ -221,6 +226,7 @@ class TestCosines:
         gradient = jax.grad(loss)(zero, b, epsilon=1e-6)
         np.testing.assert_allclose(gradient, sign * 1000 * b / 3, rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("loss", ANGLES)
     def test_transforms_and_edges(self, loss):
         assert_transforms(loss, A, B)
@@ -252,6 +258,7 @@ class TestCosines:
 
 
 class TestCosineEmbeddingLoss:
+    @pytest.mark.slow
     def test_agrees_with_torch(self, torch):
         a, b = jax.random.normal(KEYS[3], (2, 12, 4))
         t = jnp.tile(jnp.array([1, -1]), 6)
@@ -275,6 +282,7 @@ class TestCosineEmbeddingLoss:
 
         assert_slope(jax.jit(cosine_embedding_loss), gradient, a, b, t)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_edges(self):
         one, zero = jnp.ones((1, 2)), jnp.zeros((1, 2))
@@ -325,6 +333,7 @@ class TestTripletMarginLoss:
 
         assert_slope(jax.jit(loss), gradient, points)
 
+    @pytest.mark.slow
     def test_points_that_coincide(self):
         zero, one = jnp.zeros(3), jnp.ones(3)
         for eps in [0.0, 1e-6]:
@@ -336,6 +345,7 @@ class TestTripletMarginLoss:
                 np.testing.assert_array_equal(by_p, zero)
                 np.testing.assert_allclose(by_n, jnp.full(3, -(3**-0.5)), rtol=1e-6)
 
+    @pytest.mark.slow
     def test_transforms_and_edges(self):
         f = triplet_margin_loss
         assert_transforms(f, self.a, self.p, self.n)

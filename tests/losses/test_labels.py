@@ -260,6 +260,7 @@ y_of_two = jnp.array([1, 0])
 
 
 class TestSoftmaxFocalLoss:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("gamma", [0.5, 1.5, 2.0])
     def test_reference(self, gamma):
@@ -274,6 +275,7 @@ class TestSoftmaxFocalLoss:
 
         check(functools.partial(softmax_focal_loss, gamma=gamma), value, slope, 6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         y = y_of_two
@@ -290,6 +292,7 @@ class TestSoftmaxFocalLoss:
         loss = jax.jit(lambda pair: softmax_focal_loss(pair[0], y, gamma=pair[1]))
         assert_gradient(loss, gradient, pair)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_law_of_two_classes_is_that_of_the_sigmoid(self):
         two = jnp.stack([ROWS[0], jnp.zeros(4)], -1)
@@ -317,9 +320,11 @@ class TestSoftmaxFocalLoss:
         slopes = derivative(lambda z: softmax_focal_loss(z, y).sum())(z)
         assert slopes.tolist() == [[0, 0], [1, -1], [0, 0]]
 
+    @pytest.mark.slow
     def test_transforms(self):
         assert_transforms(softmax_focal_loss, Z, Y)
 
+    @pytest.mark.slow
     def test_edges(self):
         f = softmax_focal_loss
         assert f(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)
@@ -349,6 +354,7 @@ class TestPolyLossCrossEntropy:
 
         check(loss, value, slope, 5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         def gradient(triple):
@@ -365,6 +371,7 @@ class TestPolyLossCrossEntropy:
         loss = jax.jit(lambda triple: poly_loss_cross_entropy(*triple[:2], epsilon=triple[2]))
         assert_gradient(loss, gradient, triple)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_agrees_with_optax(self):
         z, t = jax.random.normal(jax.random.key(0), (2, 5, 7, 6))
@@ -374,6 +381,7 @@ class TestPolyLossCrossEntropy:
             theirs = optax.losses.poly_loss_cross_entropy(z, t, **options)
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_law_without_the_term_is_the_cross_entropy(self):
         labels = smooth_labels(jax.nn.one_hot(Y, 4), 0.1)
@@ -395,6 +403,7 @@ class TestPolyLossCrossEntropy:
     def test_transforms(self):
         assert_transforms(poly_loss_cross_entropy, Z, jax.nn.one_hot(Y, 4))
 
+    @pytest.mark.slow
     def test_edges(self):
         f = poly_loss_cross_entropy
         assert f(jnp.zeros((0, 3)), jnp.zeros((0, 3))).shape == (0,)
@@ -423,6 +432,7 @@ class TestBrierScore:
 
         check(brier_score, value, slope, 6, near_root=5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         def gradient(z, y):
@@ -453,6 +463,7 @@ class TestBrierScore:
     def test_transforms(self):
         assert_transforms(brier_score, Z, Y)
 
+    @pytest.mark.slow
     @BOTH_MODES
     def test_a_label_that_is_no_class_is_nan(self, derivative):
         y = jnp.array([-1, 2, 3, 0])
@@ -475,6 +486,7 @@ class TestSecondDerivativesAtTies:
 
     z = jnp.array([1.0, 1.0, 0.0])
 
+    @pytest.mark.slow
     def test_brier_score(self):
         def plain(z):
             return jnp.sum(jnp.square(jax.nn.softmax(z) - jnp.eye(3)[1]))

@@ -135,6 +135,7 @@ class TestGaussianNLLLoss:
     T = np.float32([1, 1, -1, 5, 0.11, -1.46, 0.1, -1e4, 0.7, 0.1, 0])
     S = np.float32([1, 0.5, 1e-3, 1e-5, 0.0287, 11.3, 0.04001, 1e3, 0.3, 0.1602, 1])
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         for full in (False, True):
@@ -154,6 +155,7 @@ class TestGaussianNLLLoss:
         ours = gaussian_nll_loss(*map(jnp.asarray, (self.Y, self.T, self.S)), full=True)
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         a, b, s = (jnp.asarray(v, float) for v in (self.Y[:7], self.T[:7], self.S[:7] + 0.1))
@@ -172,6 +174,7 @@ class TestGaussianNLLLoss:
         ours = jax.grad(lambda s: gaussian_nll_loss(jnp.array([1.0, 2.0]), jnp.ones(2), s).sum())
         np.testing.assert_allclose(ours(jnp.array([0.0, 1e-8])), s.grad.numpy(), rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_edges(self):
         loss = gaussian_nll_loss(jnp.array([1.0, jnp.inf, jnp.nan]), jnp.zeros(3), 1.0)
@@ -229,6 +232,7 @@ class TestPoissonNLLLoss:
         ours = poisson_nll_loss(jnp.float32(x), jnp.asarray(self.T), **options)
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=2e-5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         x, t = jnp.array([0.5, 1.0, 3.0, 5.0]), jnp.array([3.0, 0.5, 2.5, 250.0])
@@ -258,5 +262,6 @@ class TestPoissonNLLLoss:
         assert poisson_nll_loss(half, half).dtype == jnp.float16
         assert poisson_nll_loss(jnp.zeros(0), jnp.zeros(0)).shape == (0,)
 
+    @pytest.mark.slow
     def test_transforms(self):
         assert_transforms(poisson_nll_loss, *map(jnp.asarray, (self.X[:8], self.T[:8])))

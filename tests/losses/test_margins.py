@@ -235,6 +235,7 @@ def test_what_is_no_side():
             assert jnp.isnan(jax.grad(loss)(one, jnp.array(side)))
 
 
+@pytest.mark.slow
 def test_sparsemax_loss_to_second_order():
     z = jnp.array([-2.0, -0.5, 0.0, 0.9, 2.0])
     for outer in [jax.grad, jax.jacfwd]:

@@ -159,6 +159,7 @@ class TestCRPSNormal:
             of_sample = crps_ensemble(jnp.asarray(sample, jnp.float32), jnp.array(t))
             np.testing.assert_allclose(ours, of_sample, rtol=2e-3)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         args = tuple(jnp.array(a) for a in ([0.1, -2.0, 3.0], [1.0, 2.5, 0.5], [0.3, 1.0, 0.1]))
@@ -176,6 +177,7 @@ class TestCRPSNormal:
         bend = jax.grad(jax.grad(crps_normal))(jnp.float32(10), 1.0, jnp.float32(0))
         assert_within_ulp(bend, 2 * scipy.stats.norm.pdf(10), 4)
 
+    @pytest.mark.slow
     def test_edges(self):
         score = crps_normal(jnp.array([jnp.inf, jnp.nan, 1e30]), 1.0, jnp.zeros(3))
         np.testing.assert_array_equal(score, np.float32([np.inf, np.nan, 1e30]))

@@ -153,6 +153,7 @@ class TestDiceLoss:
             ours = jax.jit(functools.partial(dice_loss, **options))(predictions, T)
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_a_small_error_keeps_its_digits(self):
         """As 1 less the coefficient, optax gives 0."""
@@ -171,6 +172,7 @@ class TestDiceLoss:
         assert f(p + 1, t).tolist() == [1]
         assert f(p + 1, t + 1).tolist() == [0]
 
+    @pytest.mark.slow
     def test_transforms_and_edges(self):
         assert_transforms(dice_loss, Z, T)
         assert dice_loss(jnp.zeros((0, 5, 2)), jnp.zeros((0, 5, 2))).shape == (0,)
@@ -184,6 +186,7 @@ class TestDiceLoss:
 
 
 class TestTverskyLoss:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_is_a_dice_loss(self):
         """Of unlike weights, 0.3 and 0.7 unless said otherwise."""

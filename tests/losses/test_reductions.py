@@ -60,6 +60,7 @@ def test_reference():
         assert_within_ulp(mean(losses, axis=axis), np.mean(np.float64(losses), axis), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 def test_a_mask_leaves_out_whatever_stands_there():
     strange = losses.at[:, 1].set(jnp.array([jnp.nan, jnp.inf]))
@@ -73,6 +74,7 @@ def test_a_mask_leaves_out_whatever_stands_there():
             assert jnp.isfinite(slope).all()
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 @pytest.mark.parametrize("nothing", [{"where": False}, {"weights": 0.0}])
 def test_where_nothing_counts_value_and_gradient_are_zero(nothing):

@@ -284,6 +284,7 @@ class TestLogCosh:
         [1e-18, 1e-8, 3e-4, 0.015, 0.3, 0.5, 0.99, 1, 1.01, 2, 5, 20, 88, 90, 1e4, 1e30]
     )
 
+    @pytest.mark.slow
     def test_reference(self):
         ours = log_cosh(jnp.asarray(self.RESIDUALS), jnp.zeros(16))
         assert_within_ulp(ours, [exact_log_cosh(r) for r in self.RESIDUALS], 2)
@@ -295,6 +296,7 @@ class TestLogCosh:
         bend = jax.grad(jax.grad(log_cosh))(jnp.float32(20), jnp.float32(0))
         assert_within_ulp(bend, 1 / np.cosh(20.0) ** 2, 4)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         y, t = jnp.array([-30.0, -3.0, -0.3, 1e-8, 0.9, 3.0]), jnp.full(6, 0.1)
@@ -406,6 +408,7 @@ class TestTotalVariation:
             for derivative in (jax.grad, jax.jacfwd):
                 np.testing.assert_array_equal(derivative(f)(jnp.ones((3, 3, 1))), 0)
 
+    @pytest.mark.slow
     def test_transforms_and_edges(self):
         assert_transforms(lambda x: total_variation(x, isotropic=True), self.IMAGE)
         for shape in ((0, 3, 3, 1), (2, 0, 3, 1), (2, 1, 1, 1)):

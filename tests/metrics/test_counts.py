@@ -112,6 +112,7 @@ PREDICTED = jnp.argmax(LOGITS, -1)
 
 
 class TestConfusionMatrix:
+    @pytest.mark.slow
     def test_reference(self):
         ours = confusion_matrix(PREDICTED, LABELS, classes=5)
         np.testing.assert_array_equal(ours, sklearn.metrics.confusion_matrix(LABELS, PREDICTED))

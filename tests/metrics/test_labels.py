@@ -106,6 +106,7 @@ class TestAccuracy:
         assert_transforms(accuracy, LOGITS, LABELS)
         assert not jax.grad(lambda z: accuracy(z, LABELS).sum())(LOGITS).any()
 
+    @pytest.mark.slow
     def test_edges(self):
         labels = jnp.array([-1, 1, 3])
         np.testing.assert_array_equal(accuracy(jnp.eye(3), labels), [jnp.nan, 1, jnp.nan])

@@ -98,6 +98,7 @@ PAIRS = {
 
 
 class TestRocAucAndAveragePrecision:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.usefixtures("x64")
     def test_reference(self):
@@ -109,6 +110,7 @@ class TestRocAucAndAveragePrecision:
             np.testing.assert_allclose(double, expected, rtol=1e-14)
             assert_within_ulp(ours(scores, labels.astype(int)), expected, 2)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference_of_many_examples(self):
         """Of 100,000 examples n₊ n₋ is beyond 2³¹; 16 ULP for the sum of 50,000 quotients."""
@@ -144,6 +146,7 @@ class TestRocAucAndAveragePrecision:
             expected = metric(scores[:, where], labels[:, where])
             np.testing.assert_allclose(metric(broken, wrong, where=where), expected, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_transforms(self):
         scores, labels = rankings(40)
         for metric in (roc_auc, average_precision):
@@ -174,6 +177,7 @@ class TestMulticlassRocAuc:
     scores = jax.nn.softmax(jax.random.normal(jax.random.key(0), (90, 4)))
     labels = jax.random.randint(jax.random.key(1), (90,), 0, 4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         theirs = sklearn.metrics.roc_auc_score

@@ -114,6 +114,7 @@ class TestR2Score:
     def test_transforms(self):
         assert_transforms(r2_score, *measurements())
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_edges(self):
         """Targets all alike: −∞, or nan for a perfect prediction; no remainder of rounding."""

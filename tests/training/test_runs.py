@@ -77,6 +77,7 @@ def whole_run():
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_it_learns(self, whole_run):
         _, state, history = whole_run
         assert state.step == 33
@@ -84,6 +85,7 @@ class TestFit:
         assert history.validation["accuracy"].shape == (3,)
         assert history.validation["loss"][-1] < 0.5 * history.train["loss"][0, 0]
 
+    @pytest.mark.slow
     def test_reference_single_steps_over_every_example(self, whole_run):
         """By hand: each epoch a permutation, each batch a step, the last of 3 examples."""
         data, expected, history = whole_run
@@ -100,6 +102,7 @@ class TestFit:
         assert_same_bits(state, expected)
         np.testing.assert_array_equal(history.train["loss"].ravel(), jnp.stack(losses))
 
+    @pytest.mark.slow
     def test_validation_is_evaluate(self, whole_run):
         data, state, history = whole_run
         last = evaluate(state.params, data, objective=objective, batch_size=10)
@@ -166,6 +169,7 @@ class TestFit:
 
 
 class TestFitWithProgress:
+    @pytest.mark.slow
     @pytest.mark.parametrize("steps_per_chunk", [1, 3, 10, 64])
     def test_same_bits_as_fit(self, whole_run, steps_per_chunk):
         data, state, history = whole_run
@@ -196,6 +200,7 @@ class TestFitWithProgress:
         np.testing.assert_array_equal(jnp.isnan(row[: steps % 11]), True)
         np.testing.assert_array_equal(row[steps % 11 :], history.train["loss"].ravel()[steps:])
 
+    @pytest.mark.slow
     def test_callback(self):
         seen = []
         data = classes()

@@ -198,6 +198,7 @@ class TestTrainStep:
         expected = optax.apply_updates(params, updates)
         chex.assert_trees_all_close(state.params, expected, rtol=1e-5, atol=1e-7)
 
+    @pytest.mark.slow
     def test_law_loss_falls_along_the_gradient(self):
         data, state = classes(), train_state_init(KEY, classifier(), SGD)
         new, before = train_step(state, data, objective=objective, optimizer=SGD)
@@ -212,6 +213,7 @@ class TestTrainStep:
         _, again = step(STATE, (x, y))
         assert one["loss"] == again["loss"] != two["loss"]
 
+    @pytest.mark.slow
     def test_transforms(self):
         data, state = classes(), train_state_init(KEY, classifier(), SGD)
 
@@ -321,6 +323,7 @@ class TestTrainSteps:
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     @pytest.mark.parametrize("batch_size", [None, 1, 10, 103, 500])
     def test_batches_change_nothing(self, batch_size):
         data, params = classes(), classifier()
@@ -338,6 +341,7 @@ class TestEvaluate:
         )
         assert seen == [None]
 
+    @pytest.mark.slow
     def test_transforms(self):
         params, data = classifier(), classes()
         f = partial(evaluate, objective=objective, batch_size=10)

@@ -45,6 +45,7 @@ def random_operands(T=7, S=7, dtype=jnp.float32):
 
 @pytest.mark.usefixtures("x64")
 class TestReference:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(300, 303))
     def test_equals_torch(self, torch, seed):
         case = draw(seed)
@@ -119,6 +120,7 @@ def temporaries(f, T, **options):
 
 
 class TestMemory:
+    @pytest.mark.slow
     @pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=["all", "causal"])
     def test_grows_with_the_length_and_not_with_its_square(self, options):
         """Forward, backward and in forward mode: twice the length, twice the temporaries."""
@@ -133,6 +135,7 @@ class TestMemory:
 
 
 class TestExact:
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", ["query", "key", "value"])
     def test_spoiled_entries_reach_as_far_as_in_the_plain_form(self, place):
         q, k, v = random_operands()
@@ -148,6 +151,7 @@ class TestExact:
             np.testing.assert_array_equal(jnp.isnan(a), jnp.isnan(b))
             np.testing.assert_allclose(a, b, atol=2e-6)
 
+    @pytest.mark.slow
     def test_rows_that_see_nothing(self):
         q, k, v = random_operands()
         mask = jnp.arange(7) < jnp.arange(7)[:, None]
@@ -180,6 +184,7 @@ class TestTransformsAndEdges:
             y.astype(jnp.float32), plain.astype(jnp.float32), rtol=2.0**-7, atol=1e-6
         )
 
+    @pytest.mark.slow
     def test_nothing_to_see(self):
         q, k, v = random_operands()
         assert (blockwise_attention(q, k[:, :0], v[:, :0]) == 0).all()

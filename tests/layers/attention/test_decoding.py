@@ -81,6 +81,7 @@ def test_equals_the_whole_sequence(options, pieces):
     np.testing.assert_allclose(jnp.concatenate(outputs, 1), whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_biases_of_positions():
     bias = alibi_bias(4, 7, 7)
     whole = multi_head_attention(PARAMS, x, heads=4, is_causal=True, bias=bias)
@@ -104,6 +105,7 @@ def test_scan_over_tokens():
     assert (cache.key[:, 7:] == 0).all()
 
 
+@pytest.mark.slow
 def test_sequences_of_various_lengths():
     """Each with a cache of its own, by vmap."""
     alone = key_value_cache_init((), 9, heads=2, head_features=4)
@@ -125,6 +127,7 @@ def test_a_mask_hides_entries_of_the_cache():
     np.testing.assert_allclose(y[0, 2:], alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_room_gives_nan():
     y, cache = decode(PARAMS, CACHE, x, heads=4)
     y, cache = decode(PARAMS, cache, x[:, :2], heads=4)
@@ -136,6 +139,7 @@ def test_no_room_gives_nan():
     assert jnp.isnan(decode(PARAMS, backwards, x, heads=4)[0]).all()
 
 
+@pytest.mark.slow
 def test_what_the_cache_holds_has_gradients():
     """The sum over both halves has the gradient of the whole."""
 

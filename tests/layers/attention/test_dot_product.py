@@ -139,6 +139,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_equals_jax_nn(options):
     """With the same arguments in the same places, where every query that exists sees a key."""
@@ -155,6 +156,7 @@ def test_equals_jax_nn(options):
 class TestExact:
     """Where jax.nn and PyTorch give something else."""
 
+    @pytest.mark.slow
     def test_a_query_that_sees_nothing_has_output_0(self):
         """jax.nn averages the values that are masked."""
         q, k, v = random_operands(groups=4)
@@ -173,6 +175,7 @@ class TestExact:
         for g in jax.grad(f, (0, 1, 2))(q, k, v):
             assert (g == 0).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, -jnp.inf])
     @pytest.mark.parametrize("by", ["mask", "lengths", "bias"])
     def test_what_is_masked_bears_on_nothing(self, bad, by):
@@ -196,6 +199,7 @@ class TestExact:
             np.testing.assert_allclose(ours[:, :4], short, rtol=0, atol=1e-6)
             assert (ours[:, 4:] == 0).all()
 
+    @pytest.mark.slow
     def test_a_spoiled_key_reaches_those_that_see_it(self):
         """And its value alike; earlier queries of a causal sequence are as if it were not there.
 
@@ -231,6 +235,7 @@ class TestExact:
         np.testing.assert_allclose(f(spoiled), f(q), rtol=1e-6)
         np.testing.assert_allclose(jax.grad(f)(spoiled), jax.grad(f)(q), atol=1e-7)
 
+    @pytest.mark.slow
     def test_large_scores(self):
         """The largest takes all, and what is 10⁴ nats behind nothing; ∞ as in the limit."""
         q = jnp.full((1, 1, 1), 1e4)
@@ -323,6 +328,7 @@ class TestDropout:
         chex.assert_trees_all_equal(dot_product_attention(q, k, v, dropout_rate=0.5), y)
         chex.assert_trees_all_equal(dot_product_attention(q, k, v, dropout_key=KEY), y)
 
+    @pytest.mark.slow
     def test_weights_are_dropped_and_the_others_enlarged(self):
         """With the identity for values the outputs are the weights themselves."""
         q, k = jnp.zeros((64, 2, 1)), jnp.zeros((32, 2, 1))
@@ -340,6 +346,7 @@ class TestTransformsAndEdges:
         mask = padding_mask(jnp.array([3, 6]), 6)[:, None, None]
         assert_transforms(dot_product_attention, *random_operands(), jnp.ones((4, 1, 6)), mask)
 
+    @pytest.mark.slow
     def test_leading_axes_are_batch(self):
         q, k, v = random_operands()
         y = dot_product_attention(q, k, v)

@@ -211,6 +211,7 @@ class TestReference:
         for seed in range(10 * ten, 10 * ten + 10):
             assert_equals_torch(torch, seed)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shared", [None, 2])
     @pytest.mark.parametrize("cross", [False, True])
     def test_equals_flax(self, shared, cross):
@@ -247,6 +248,7 @@ class TestMultiHeadAttention:
         changed = params._replace(query=DenseParams(other, PARAMS.query.bias))
         np.testing.assert_array_equal(attend(params, x, heads=2), attend(changed, x, heads=2))
 
+    @pytest.mark.slow
     def test_padding_bears_on_nothing(self):
         lengths = jnp.array([3, 5])
         y = attend(PARAMS, x, heads=2, key_mask=padding_mask(lengths, 5))
@@ -269,6 +271,7 @@ class TestMultiHeadAttention:
             attend(PARAMS, x, heads=2, context=x), attend(PARAMS, x, heads=2)
         )
 
+    @pytest.mark.slow
     def test_rotations_see_distances(self):
         """Positions all moved by a million change nothing but the rounding."""
         rotate = functools.partial(rotary, interleaved=True)

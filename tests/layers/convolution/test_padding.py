@@ -85,6 +85,7 @@ def draw(rng, i):
     return mode, amounts, value, rng.standard_normal((*batch, *sizes, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_equals_torch():
     """50 drawn settings of ``torch.nn.functional.pad``, values and gradients."""

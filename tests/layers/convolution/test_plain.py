@@ -203,6 +203,7 @@ class TestEqualsTorch:
         cotangents, expected = zip(*theirs, strict=True)
         drawn.assert_all_equal([*map(ours, settings)], arrays, list(cotangents), expected, settings)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_padding_mode(self):
         """The named paddings are PyTorch's modules' own, at stride 1."""
@@ -226,6 +227,7 @@ class TestEqualsTorch:
             drawn.assert_close(mine, yours, 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_equals_flax():
     """20 drawn settings, the paddings that Flax has."""
@@ -385,6 +387,7 @@ class TestConv:
         np.testing.assert_array_equal(jnp.isnan(y).all(-1)[2], [False, False, True, True])
         assert not jnp.isnan(y[jnp.array([0, 1, 3, 4])]).any()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
     def test_half_precision_is_summed_in_float32(self, dtype):
         """Rounded once, at the end, with the bias: value and cotangents."""

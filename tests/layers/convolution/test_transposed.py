@@ -198,6 +198,7 @@ class TestEqualsTorch:
         np.testing.assert_allclose(y.T, theirs.numpy(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("transpose_kernel", [False, True])
 def test_equals_flax(transpose_kernel):
@@ -260,6 +261,7 @@ class TestConvTranspose:
         expected = full[:, 1:-2] + np.arange(4)
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_law_adjoint(self):
         """⟨conv(K*, y), x⟩ = ⟨y, conv_transpose(K, x)⟩ for every padding at the same options."""

@@ -114,6 +114,7 @@ def image_shape(setting):
 class TestEqualsTorch:
     """75 drawn settings, values and gradients."""
 
+    @pytest.mark.slow
     def test_unfold(self):
         pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         rng = np.random.default_rng(0)
@@ -130,6 +131,7 @@ class TestEqualsTorch:
         ]
         drawn.assert_all_equal(functions, arrays, list(cotangents), expected, settings)
 
+    @pytest.mark.slow
     def test_fold(self):
         pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
         rng = np.random.default_rng(1)
@@ -202,6 +204,7 @@ class TestUnfold:
 
 
 class TestFold:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_law_adjoint(self):
         """⟨unfold(x), p⟩ = ⟨x, fold(p)⟩, for every kind of padding."""

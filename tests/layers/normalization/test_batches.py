@@ -315,6 +315,7 @@ class TestBatchNormTrain:
         kept = batch_norm_train(NONE, stats, x, momentum=1.0)[1]
         np.testing.assert_array_equal(kept.mean, stats.mean)
 
+    @pytest.mark.slow
     def test_masked_entries_do_not_matter(self):
         x, w = draws(7, (4, 3, 2), (4, 3, 2))
         stats = BatchStats(jnp.zeros(2), jnp.ones(2))
@@ -345,6 +346,7 @@ class TestBatchNormTrain:
         np.testing.assert_allclose(after.mean, stats.mean, rtol=1e-6)
         np.testing.assert_allclose(after.var, stats.var, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_a_batch_of_one_value(self):
         params = NormParams(jnp.full(3, 2.0), jnp.arange(3.0))
 
@@ -362,6 +364,7 @@ class TestBatchNormTrain:
         biased = batch_norm_train(params, STATS, x[0], unbiased=False)[1]
         np.testing.assert_allclose(biased.var, 0.9)
 
+    @pytest.mark.slow
     def test_nothing_to_learn_from(self):
         """An empty batch, or one that is wholly masked, changes nothing."""
         y, after = batch_norm_train(NONE, STATS, jnp.ones((0, 3)))
@@ -444,6 +447,7 @@ class TestAcrossDevices:
         for a, b in zip(jax.tree.leaves(bars), jax.tree.leaves(bars_whole), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
+    @pytest.mark.slow
     def test_several_axes(self):
         (x,) = draws(11, (2, 3, 4, 3))
 
@@ -455,6 +459,7 @@ class TestAcrossDevices:
         np.testing.assert_allclose(y, whole, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(after.var[1, 2], stats.var, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_one_device(self):
         """Under ``shard_map``, whose types say what differs between devices."""
         (x,) = draws(12, (4, 3))

@@ -245,6 +245,7 @@ class TestBoth:
         flat = norm(NormParams(scale.ravel(), None), x.reshape(2, 12))
         np.testing.assert_allclose(together.reshape(2, 12), flat, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_second_derivatives_of_constant_rows_are_finite(self, norm):
         hessian = jax.hessian(lambda x: jnp.sum(jnp.arange(4.0) * norm(NONE, x)))
         for value in (0.0, 3.0, 1e10):

@@ -215,6 +215,7 @@ class TestSpectralNorm:
 
         assert_gradient(jax.jit(lambda W: w * spectral_norm(W, stats)), gradient, W)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient_at_the_singular_vectors_is_the_whole(self):
         """∂(W/‖W‖₂), of the exact singular value, by autodiff of the SVD's norm."""
