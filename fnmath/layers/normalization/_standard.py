@@ -109,34 +109,101 @@ def _scale(over: Over, x: Array, epsilon: Array) -> Array:
     return jnp.clip(power, 2.0**finfo.minexp, 2.0**-finfo.minexp)  # so is its inverse
 
 
+class _Moments(NamedTuple):
+    """Of c = (x − origin)/scale − shift, the mean ``rest`` and the variance ``square``."""
+
+    origin: Array
+    scale: Array
+    shift: Array
+    rest: Array
+    square: Array
+
+    def distances(self, x: Array, where: Where) -> Array:
+        """The entries c."""
+        return _kept((x - self.origin) * (1 / self.scale) - self.shift, where)
+
+
+def _measured(
+    over: Over, x: Array, where: Where, origin: Array, scale: Array, shift: Array
+) -> _Moments:
+    """The moments about a middle that is near: so ⟨c²⟩ − ⟨c⟩² does not cancel."""
+    found = _Moments(origin, scale, shift, jnp.zeros_like(scale), scale)
+    c = found.distances(x, where)
+    rest = mean(over, c, where) if over.centred else found.rest
+    return found._replace(rest=rest, square=mean(over, jnp.square(c), where) - jnp.square(rest))
+
+
+def _quick(over: Over, x: Array, where: Where) -> _Moments:
+    """From the mean as it is rounded, and unscaled."""
+    middle = mean(over, x, where)
+    middle = jax.lax.optimization_barrier(middle if over.centred else jnp.zeros_like(middle))
+    return _measured(over, x, where, middle, jnp.ones_like(middle), jnp.zeros_like(middle))
+
+
+def _careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
+    """From the mean of the distances to one of the entries, in units in which squares stay finite.
+
+    The barriers keep XLA from holding the distances in memory, and from forming what is known of a
+    population at each entry.
+    """
+    origin = _origin(over, x, where) if over.centred else jnp.zeros((), x.dtype)
+    scale = jax.lax.optimization_barrier(_scale(over, _kept(x - origin, where), epsilon))
+    origin, shift = jnp.broadcast_to(origin, scale.shape), jnp.zeros_like(scale)
+    if over.centred:
+        c = _Moments(origin, scale, shift, shift, shift).distances(x, where)
+        shift = jax.lax.optimization_barrier(mean(over, c, where))
+    return _measured(over, x, where, origin, scale, shift)
+
+
+def _quick_or_careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
+    """For a CPU, where passes over memory are what costs, and a choice costs nothing."""
+    quick = _quick(over, x, where)
+    careful = functools.partial(_careful, over, x, epsilon, where)
+    return jax.lax.cond(_enough(quick, epsilon), lambda: quick, careful)
+
+
+def _enough(found: _Moments, epsilon: Array) -> Array:
+    """Whether no square has left the range, and no mean was too far off for the variances.
+
+    It is one answer for all populations, those of mapped examples too.
+    """
+    total, finfo = found.square + epsilon, jnp.finfo(found.square.dtype)
+    near = jnp.square(found.rest) <= 2.0**-12 * total
+    return _for_all(jnp.all(near & (total >= 2.0 ** (finfo.minexp // 2)) & (total < jnp.inf)))
+
+
+@jax.custom_batching.custom_vmap
+def _for_all(yes: Array) -> Array:
+    """The same; for a batch of answers whether all of them are yes, so that a cond stays one."""
+    return yes
+
+
+@_for_all.def_vmap
+def _for_all_of_a_batch(size: int, batched: list[bool], yes: Array) -> tuple[Array, bool]:
+    return _for_all(jnp.all(yes)), False
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def standardized(
     over: Over, x: Float[Array, "..."], epsilon: Float[Array, ""], where: Where = None
 ) -> Standardized:
     """The entries of each population at mean 0 and variance v/(v + ε); z = 0 where masked.
 
-    The mean is taken of distances from one of the entries, and what rounding leaves of it once
-    more: so that the mean is right to the precision of the deviations, however large it is. What
-    is left is that small, so v = ⟨c²⟩ − ⟨c⟩² does not cancel. The barriers keep XLA from holding
-    the distances in memory, and from forming what is known of a population at each entry.
+    What rounding leaves of the mean is taken once more, of distances from it: so the mean is right
+    to the precision of the deviations. Where entries lie so far from 0, or are so large or small,
+    that the first mean or the squares lose too much, all is done again with more care.
     """
-    origin = _origin(over, x, where) if over.centred else jnp.zeros((), x.dtype)
-    c = _kept(x - origin, where)
-    scale = jax.lax.optimization_barrier(_scale(over, c, epsilon))
-    c, shift, rest = (
-        c * jax.lax.optimization_barrier(1 / scale),
-        jnp.zeros_like(scale),
-        jnp.zeros_like(scale),
-    )
-    if over.centred:
-        shift = jax.lax.optimization_barrier(mean(over, c, where))
-        c = _kept(c - shift, where)
-        rest = mean(over, c, where)
-    square = mean(over, jnp.square(c), where) - jnp.square(rest)
+    careful = functools.partial(_careful, over)
+    if over.axis_name is None:  # else devices would have to agree on a way
+        quick = functools.partial(_quick_or_careful, over)
+        found = jax.lax.platform_dependent(x, epsilon, where, cpu=quick, default=careful)
+    else:
+        found = careful(x, epsilon, where)
+    origin, scale, shift, rest, square = found
     deviation = jnp.sqrt(square + epsilon / scale / scale)
     rest, inverse = jax.lax.optimization_barrier((rest, 1 / deviation))
-    z = _kept(c - rest, where) * inverse
-    middle = jnp.broadcast_to(origin + scale * (shift + rest), scale.shape)
+    z = _kept(found.distances(x, where) - rest, where) * inverse
+    middle = origin + scale * (shift + rest)
     return Standardized(z, scale * deviation, middle, scale * (scale * square))
 
 
