@@ -116,6 +116,9 @@ def work(
     products = places * _products(form, role, window, seen, given)
     if form == "taps" and role != KERNEL and seen == 1:  # all in one loop, of entries
         copied, added = 0, 0
+    tiled = grid.strides == grid.window and set(grid.dilation) == {1}
+    if form == "spread" and role == IMAGE and not tiled:  # each tap's on all of the image
+        added *= math.prod(grid.sizes) / max(1, math.prod(grid.counts))
     narrow, naked, scattered = 0.0, 0.0, 0.0
     if form in ("blocks", "surplus") and not (role == IMAGE and set(grid.strides) != {1}):
         depth = batch if role == KERNEL else seen

@@ -11,7 +11,7 @@ three is to differentiate T by the third:
 
 Each is bilinear, and transposed by an operand it is the contraction that gives this operand: every
 derivative of every order is one of these three operations. They are one JAX primitive, so that each
-of them, wherever it comes up, is computed by the form that is fastest for its shapes.
+of them, wherever it comes up, is computed by the form expected to be fastest for its shapes.
 
 Arrays: x is ``batch *space in``, K ``*window in/groups out`` and y ``batch *counts out``, behind
 ``sets`` axes that all three have in common and over which nothing is summed. What comes out is

@@ -352,8 +352,20 @@ def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
 
 
 def _entries_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(jnp.repeat(x, kernel.shape[-1] // x.shape[-1], -1), ends(grid))
-    return _total(_seen(padded, grid, tap) * kernel[tap][0] for tap in taps(grid.window))
+    """One loop over the entries; the image with its margins is written out where taps are many."""
+    x = jnp.repeat(x, kernel.shape[-1] // x.shape[-1], -1)
+    if len(grid.window) == 1 and grid.window[0] <= 8 and set(grid.strides) == {1}:
+        seen = functools.partial(_moved, x)
+    else:
+        seen = functools.partial(_seen, _padded(x, ends(grid)))
+    return _total(seen(grid, tap) * kernel[tap][0] for tap in taps(grid.window))
+
+
+def _moved(x: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
+    """What that tap sees at stride 1: the image itself, moved."""
+    starts = [a * d - low for a, d, low in zip(tap, grid.dilation, lows(grid), strict=True)]
+    each = zip(starts, grid.sizes, grid.counts, strict=True)
+    return _padded(x, [(-start, start + count - size) for start, size, count in each])
 
 
 def _entries_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:

@@ -138,7 +138,7 @@ def conv(
         dilation: How many entries lie between the taps of a window, for all axes or for each.
         groups: Into how many groups the channels fall.
         method: How it is computed, forwards and in every derivative. None is ``"lax"`` on
-            accelerators; on CPUs it chooses the form that is fastest for the shapes of each.
+            accelerators; on CPUs it chooses the form expected to be fastest for the shapes of each.
 
             "lax"        XLA's convolution and the gradients that JAX gives it
             "blocks"     XLA's convolution of a few groups at a time, its gradients as convolutions
