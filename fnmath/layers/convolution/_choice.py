@@ -31,7 +31,8 @@ from fnmath.layers.convolution._forms import (
 )
 from fnmath.layers.convolution._geometry import Grid
 
-# Entries that a chunk may hold beside its operands and its result: what caches keep.
+# Entries that a chunk may hold beside its operands and its result: what caches keep. A form that
+# holds more for a single image is left out where others hold less.
 CHUNK = 2_000_000
 # Another form than XLA's own convolutions has to be expected to take less than this share of their
 # time: it may be the expectation that is wrong.
@@ -72,7 +73,9 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
         return Choice("taps", batch)
     sizes = grid, batch, inputs, outputs // groups, groups
     works = {form: work(form, role, *sizes) for form in fitting(COSTS[role], role, grid)}
-    form = min(works, key=lambda form: expected(form, works[form], COSTS[role]))
+    least = max(CHUNK, min(w.held for w in works.values()) / batch)
+    fits = [form for form, w in works.items() if w.held / batch <= least]
+    form = min(fits, key=lambda form: expected(form, works[form], COSTS[role]))
     return Choice(form, chunk(works[form], batch))
 
 

@@ -165,17 +165,26 @@ def test_chunks(role, groups):
 
 
 @pytest.mark.parametrize("role", OPERANDS)
-def test_chunks_bound_what_a_form_holds(role):
-    """Of whatever form: a chunk of more than one image holds at most ``CHUNK`` entries."""
+def test_what_is_chosen_holds_little(role):
+    """At most ``CHUNK`` entries, or as few as any form does for a single image."""
     taken = set()
     for setting in drawn.settings(100, seed=3):
         windows = grid("conv", setting.sizes, setting.window, **setting.options)
-        channels = setting.inputs // setting.groups, setting.outputs // setting.groups
-        for form in _choice.fitting(_choice.COSTS[role], role, windows):
-            work = _choice.work(form, role, windows, 10**6, *channels, setting.groups)
-            size = _choice.chunk(work, 10**6)
-            assert size == 1 or work.held * size / 10**6 <= _choice.CHUNK
-            taken.add(size < 10**6)
+        inputs, outputs, groups = setting.inputs, setting.outputs, setting.groups
+        shapes = {
+            _forms.IMAGE: (10**6, *windows.sizes, inputs),
+            _forms.KERNEL: (*windows.window, inputs // groups, outputs),
+            _forms.OUTPUT: (10**6, *windows.counts, outputs),
+        }
+        a, b = (jax.ShapeDtypeStruct(shapes[name], jnp.float32) for name in OPERANDS[role])
+        choice = _choice.chosen(a, b, windows, role=role, groups=groups)
+        each = [
+            _choice.work(form, role, windows, 1, inputs // groups, outputs // groups, groups).held
+            for form in (choice.form, *_choice.fitting(_choice.COSTS[role], role, windows))
+        ]
+        if not _forms.by_entries(inputs // groups, outputs, groups):
+            assert each[0] * choice.batch <= max(_choice.CHUNK, min(each))
+            taken.add(choice.batch < 10**6)
     assert taken == {True, False}
 
 

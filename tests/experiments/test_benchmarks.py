@@ -1,0 +1,68 @@
+"""experiments.benchmarks: what they compare is one computation, and what they save can be read."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.benchmarks import networks
+
+NETWORKS = networks.networks()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_learn_alike(torch, name):
+    """Three steps: the gradients of all parameters decide the second loss and the third."""
+    network = NETWORKS[name]()
+    small = network._replace(x=network.x[:1])
+    found = networks.contestants(small, 3)
+    losses = {name: f() for name, f in found.items()}
+    assert list(losses) == ["fnmath", "fnmath, in a loop", "XLA's", "XLA's, in a loop", "PyTorch"]
+    ours = np.array(losses["fnmath"])
+    assert np.all(np.diff(ours) < -1e-3 * ours[:-1])
+    for name, those in losses.items():
+        np.testing.assert_allclose(those, ours, rtol=1e-4, err_msg=name)
+
+
+def test_convolutions_by_xla():
+    """In here, and not after: its gradients have other dimension numbers than fnmath's."""
+    network = NETWORKS["LeNet, 64 images of 28×28"]()
+
+    def lowered():
+        step = jax.jit(lambda p: networks.descent(network, 0.0, p))
+        return step.lower(network.params).as_text()
+
+    before = lowered()
+    with networks.convolutions_by_xla():
+        inside = lowered()
+    assert inside.count("stablehlo.convolution") == 5  # the image has no gradient
+    assert before != inside
+    assert before == lowered()
+
+
+@pytest.mark.slow
+def test_networks_from_the_command_line(tmp_path, capsys):
+    given = ["--only", "LeNet", "--rounds", "1", "--steps", "2", "--output", str(tmp_path)]
+    networks.main(given)
+    assert "| LeNet, 64 images of 28×28 |" in capsys.readouterr().out
+    (path,) = tmp_path.rglob("results.json")
+    saved = json.loads(path.read_text())
+    assert saved["config"]["steps"] == 2
+    assert "fnmath, in a loop" in saved["seconds"]["LeNet, 64 images of 28×28"]["seconds"]
+    assert (path.parent / "table.md").read_text().startswith("| ms a step |")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--only", "AlexNet"], "--only: no name of LeNet"),
+    ],
+)
+def test_mistakes(given, message, capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        networks.main([*given, "--output", str(tmp_path)])
+    assert message in capsys.readouterr().err
