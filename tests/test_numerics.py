@@ -215,6 +215,7 @@ class TestSafeDivide:
             np.testing.assert_array_equal(by_x, [0.25, 0, 0])
             np.testing.assert_array_equal(by_y, [-1 / 16, 0, 0])
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         a, b = jnp.array([1.0, -2.0]), jnp.array([0.5, 3.0])
@@ -368,6 +369,7 @@ def exact_row(row, count=1):
 
 
 class TestLogsumexp:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("f", "count"), [(logsumexp, 1), (logmeanexp, 3)])
     def test_reference(self, f, count):
         value, weights = map(np.array, zip(*(exact_row(r, count) for r in ROWS), strict=True))
@@ -407,6 +409,7 @@ class TestLogsumexp:
                 np.testing.assert_array_equal(jacobian[:, ~where], 0)
                 np.testing.assert_allclose(jacobian[0, 0].sum(), 1, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_infinities(self):
         inf, nan = np.inf, np.nan
         rows = jnp.array([[-inf, -inf], [inf, 0.0], [inf, inf], [nan, inf]])
@@ -431,6 +434,7 @@ class TestLogsumexp:
         assert (values >= ROWS.min(-1)).all()
         np.testing.assert_array_equal(values[jnp.array([0, 7])], ROWS[jnp.array([0, 7]), 0])
 
+    @pytest.mark.slow
     def test_transforms(self):
         assert_transforms(logsumexp, ROWS[:2])
         assert_transforms(logmeanexp, ROWS[:2])

@@ -178,6 +178,7 @@ class TestOptions:
 
 
 class TestWidth:
+    @pytest.mark.slow
     def test_a_wide_bend(self):
         """Of any b > 0: at b = 10³⁶ its root is as large as the numbers whose squares overflow."""
         b = np.float32([1e-30, 1e-3, 4, 1e20, 1e26, 1e30, 1e36, 3e38])[:, None]

@@ -90,6 +90,7 @@ class TestGates:
         assert_transforms(f, x)
 
 
+@pytest.mark.slow
 def test_both_forms_of_geglu():
     rows = jnp.linspace(-4.0, 4.0, 24).reshape(4, 6)
     expected = rows[:, :3] * gelu(rows[:, 3:], approximate=False)
@@ -103,6 +104,7 @@ class TestMaxout:
         np.testing.assert_array_equal(maxout(rows, 2, axis=0), rows.reshape(2, 2, 6).max(1))
         np.testing.assert_array_equal(maxout(rows, 1), rows)
 
+    @pytest.mark.slow
     def test_gradient(self):
         """All of it to the largest; equal shares to those that tie, in both modes."""
         row = jnp.array([1.0, 3.0, -2.0, 5.0, 5.0, 0.0])

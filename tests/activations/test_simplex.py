@@ -159,6 +159,7 @@ class TestSoftmax:
         second = jax.jit(jax.hessian(lambda z: log_softmax(z)[0]))(scores)
         assert_within_ulp(second[0, 0], -np.exp(-20.0) / (1 + np.exp(-20.0)) ** 2, 4)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("f", [softmax, log_softmax])
     def test_masked_entries_do_not_matter(self, f):
         where = jnp.array([[True, True, False], [False, False, False]])
@@ -182,6 +183,7 @@ class TestSoftmax:
         np.testing.assert_array_equal(jax.jit(log_softmax)(rows), expected)
         np.testing.assert_array_equal(jax.jit(jax.jacrev(softmax))(rows[0]), 0)
 
+    @pytest.mark.slow
     def test_transforms(self):
         assert_transforms(softmax, ROWS[:2])
         assert_transforms(log_softmax, ROWS[:2])
@@ -195,12 +197,14 @@ class TestSoftmax:
 
 
 class TestSoftmin:
+    @pytest.mark.slow
     def test_is_softmax_of_the_opposite(self):
         np.testing.assert_array_equal(softmin(-ROWS), softmax(ROWS))
         where = ROWS > -50
         masked = jax.jit(softmin)(-ROWS, where=where)
         np.testing.assert_array_equal(masked, jax.jit(softmax)(ROWS, where=where))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_products_with_the_jacobian(self):
         """The lines of all four docstrings, in both modes."""

@@ -134,6 +134,7 @@ class TestBoth:
                 np.testing.assert_array_equal(jacobian[..., ~where], 0)
                 np.testing.assert_array_equal(jacobian[~where], 0)
 
+    @pytest.mark.slow
     def test_infinite_scores(self, f):
         inf, nan = np.inf, np.nan
         rows = jnp.array([[inf, 1.0], [-inf, -inf], [-inf, 3.0], [nan, 1.0], [3e38, -3e38]])

@@ -463,6 +463,7 @@ class TestPartialDerivative:
 
 
 class TestGradient:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         z = jnp.array([-90.0, 0.0, 3.0, 80.0])

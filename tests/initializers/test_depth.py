@@ -225,6 +225,7 @@ class TestMeasured:
 
 
 class TestLsuv:
+    @pytest.mark.slow
     def test_law_unit_variance_everywhere(self):
         """Whatever the activation and the input; kernels stay orthogonal up to their scale."""
         layers = [linear, after(jnp.tanh), after(relu)]
@@ -239,6 +240,7 @@ class TestLsuv:
             gram = kernel @ kernel.T if shape[0] < shape[1] else kernel.T @ kernel
             np.testing.assert_allclose(gram / gram[0, 0], np.eye(len(gram)), atol=1e-5)
 
+    @pytest.mark.slow
     def test_biases_stay_and_iterations_approach(self):
         """What is not linear in the kernel does not reach 1 at once; biases are no kernels."""
         bias = jnp.full(3, 0.5)
@@ -275,6 +277,7 @@ class TestLsuv:
 
 
 class TestWhatGlorotIsFor:
+    @pytest.mark.slow
     def test_lecun_keeps_linear_layers(self):
         ours = measured(lecun_normal(), lambda z: z, 512, 10, seed=3)
         np.testing.assert_allclose(ours.signal, np.ones(11), rtol=4 * math.sqrt(2 * 10 / 512))

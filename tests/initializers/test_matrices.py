@@ -130,6 +130,7 @@ class TestDirac:
         kernel = dirac(groups=groups)(KEY, (*window, 6 // groups, 6))
         np.testing.assert_array_equal(convolved(x, kernel, groups), x)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("groups", [1, 2])
     @pytest.mark.parametrize("sizes", [(3, 2, 6), (5, 3, 4, 2), (3, 3, 1, 2, 8)])
     def test_equals_torch_for_odd_windows(self, sizes, groups, torch):

@@ -132,6 +132,7 @@ class TestDraws:
         assert abs(draw.mean() - mean) < 5 * np.sqrt(variance) / 200
         np.testing.assert_allclose(draw.var(), variance, rtol=5 * np.sqrt(2) / 200)
 
+    @pytest.mark.slow
     def test_reference_of_the_same_name(self):
         """The same numbers as jax's from the same key."""
         for name, args in {"normal": [0.1], "uniform": [0.1], "truncated_normal": [0.1]}.items():
@@ -155,6 +156,7 @@ class TestDraws:
 
 
 class TestEdges:
+    @pytest.mark.slow
     def test_shapes_and_dtypes(self):
         for init in (zeros, ones, constant(1.0), normal(1.0), truncated_normal(1.0), uniform(1.0)):
             assert init(KEY, (0, 3)).shape == (0, 3)

@@ -373,6 +373,7 @@ class TestStack:
         y = stack(lambda h, e: h * e, None, x, extras=rates)
         np.testing.assert_allclose(y, 6 * x, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_a_cache_goes_in_and_comes_out(self):
         """Extras are the old caches, outputs the new ones, in the order of the layers."""
 
@@ -398,6 +399,7 @@ class TestStack:
         np.testing.assert_allclose(y["a"], 24 * x, rtol=1e-6)
         assert y["count"] == 4
 
+    @pytest.mark.slow
     def test_nested(self):
         """A residual block of a sequence, stacked: what a transformer is made of."""
         layers = (dense, relu, dense)

@@ -148,6 +148,7 @@ class TestEmbeddingDecode:
         np.testing.assert_allclose(embedding_decode(params, x), theirs.attend(x), rtol=1e-6)
         np.testing.assert_array_equal(embedding(params, ids), theirs(ids))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         def f(table, x):

@@ -373,6 +373,7 @@ class TestWindows:
 
 
 class TestMaxima:
+    @pytest.mark.slow
     def test_padding_never_wins(self):
         """Neither over −∞, which stays and keeps its cotangent, nor over nan."""
         x = jnp.full((2, 1), -jnp.inf)
@@ -475,6 +476,7 @@ class TestAverages:
             jax.hessian(pool)(jnp.array([4.0, 0.0])), [[0, 0], [0, curvature]], atol=1e-7
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scale", [1e-30, 1e30])
     def test_norm_neither_overflows_nor_vanishes(self, scale):
         x = scale * jnp.array([3.0, -4.0])[:, None]
@@ -539,9 +541,11 @@ EVERY = {
 
 @pytest.mark.parametrize("name", EVERY)
 class TestEvery:
+    @pytest.mark.slow
     def test_transforms(self, name):
         assert_transforms(EVERY[name], jax.random.normal(jax.random.key(0), (4, 5, 2)))
 
+    @pytest.mark.slow
     def test_batch_axes(self, name):
         """Any number of them, and none; an empty batch gives an empty answer."""
         x = jax.random.normal(jax.random.key(0), (2, 3, 4, 5, 2))

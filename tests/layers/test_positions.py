@@ -119,6 +119,7 @@ def cosines_and_sines(positions, pairs, base, dtype):
 
 
 class TestAccuracy:
+    @pytest.mark.slow
     @pytest.mark.parametrize("base", [10000.0, 500_000.0, 1e8, 1.0])
     def test_single_precision_at_any_position(self, base):
         """To 1.5 units of the last place of 1, as far as int32 goes, on either side of 0."""
@@ -175,6 +176,7 @@ class TestRotary:
                 y[..., second], a * np.sin(angle) + b * np.cos(angle), atol=1e-6
             )
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("interleaved", [False, True])
     def test_scores_depend_on_the_distance(self, interleaved):
@@ -257,6 +259,7 @@ class TestSinusoidalPositions:
         sines, cosines = P[:10, 0::2][:, i], P[:10, 1::2][:, i]
         np.testing.assert_allclose(P[7:17, 0::2][:, i], sines * c + cosines * s, atol=1e-6)
 
+    @pytest.mark.slow
     def test_edges(self):
         assert sinusoidal_positions(0, 4).shape == (0, 4)
         assert sinusoidal_positions(3, 4, dtype=jnp.bfloat16).dtype == jnp.bfloat16

@@ -344,6 +344,7 @@ class TestEqualsFlax:
         ours = rnn_cell(params._replace(recurrent_bias=None), state, x[:, 0])
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_gru(self, linen):
         params, state, x = drawn_layer("gru")
         kernels = dict(zip(("ir", "iz", "in"), split(params.kernel, 3), strict=True))
@@ -493,6 +494,7 @@ class TestSequence:
             ours = jax.tree.map(lambda s, i=i: s[i], final)
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), ours, last)
 
+    @pytest.mark.slow
     def test_what_is_past_the_end_changes_nothing(self, name):
         """Not even nan, in value or gradient; a sequence of length 0 leaves its state."""
         params, state, x = drawn_layer(name, batch=(3,), dtype=jnp.float32)
@@ -552,6 +554,7 @@ class TestSequence:
         assert_transforms(layer, params, state, x)
         assert_transforms(CELLS[name], params, state, x[:, 0])
 
+    @pytest.mark.slow
     def test_half_precision(self, name):
         """The dtype stays, and the state, carried in float32, is right to a few roundings."""
         params, state, x = drawn_layer(name, time=200, dtype=jnp.float32)
@@ -618,6 +621,7 @@ class TestComposition:
         assert y.shape == (2, 5, 8)
         assert final[2].backward.cell.shape == (2, 4)
 
+    @pytest.mark.slow
     def test_dropout(self):
         """Between the layers alone; the mean stays; no key, no noise."""
         add_up = partial(rnn, activation=lambda z: z)

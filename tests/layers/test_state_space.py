@@ -217,6 +217,7 @@ class TestSelectiveScan:
             np.testing.assert_allclose(y[:, t], out, rtol=1e-12)
         np.testing.assert_allclose(final, h, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_law_of_parts(self):
         """A sequence in two parts, the second from the state after the first, is the whole."""
         rng = np.random.default_rng(0)
@@ -412,6 +413,7 @@ class TestMambaInSingle:
         assert_transforms(mamba, params, x)
         assert_transforms(mamba_step, params, mamba_state_init(params, batch=(2,)), x[:, 0])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(0, 5, 3), (2, 0, 3), (5, 3)])
     def test_shapes(self, shape):
         y, state = mamba(mamba_init(KEY, 3, states=2), jnp.ones(shape))

@@ -212,6 +212,7 @@ def inner(a, b):
 
 
 class TestNorm:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("order", [1, 2, np.inf])
     def test_reference(self, order):
@@ -234,6 +235,7 @@ class TestNorm:
         assert (largest(a) <= norm(a) * (1 + EPS)).all()
         assert (norm(a) <= one_norm(a) * (1 + EPS)).all()
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         a = normal(1, 5, 4)

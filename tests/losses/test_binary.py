@@ -373,6 +373,7 @@ class TestOrdinalCrossEntropy:
     z = jnp.array([[3.0, 0.5, -17.0], [40.0, 20.0, 1e-3], [-1.0, 2.0, -88.0]])
     z, y = jnp.repeat(z, 4, 0), jnp.tile(jnp.arange(4), 3)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         above = np.arange(3) < np.array(self.y)[:, None]

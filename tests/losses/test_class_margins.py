@@ -263,6 +263,7 @@ def test_infinite_scores(loss):
     assert jnp.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 def test_multi_margin_loss_with_another_margin():
     loss = multi_margin_loss(jnp.array([1.0, 2.0, 3.0]), jnp.array(2), margin=2.0)
@@ -272,6 +273,7 @@ def test_multi_margin_loss_with_another_margin():
 class TestMultilabelSoftMarginLoss:
     t = (Z > 0.3).astype(jnp.float32)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self, torch):
         z, t = np.float64(Z), np.float64(self.t)

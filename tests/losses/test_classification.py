@@ -230,6 +230,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         losses, _ = exact(self.z, np.eye(4)[self.y])
         assert_within_ulp(of_labels(self.z, self.y), losses, 2)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @BOTH_MODES
     def test_reference_gradient(self, derivative):
@@ -237,6 +238,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         loss = summed(of_labels, self.y)
         assert_within_ulp(derivative(loss)(self.z), gradients, 4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.usefixtures("x64")
     def test_reference_in_double_precision(self):
@@ -299,6 +301,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         ours = softmax_cross_entropy_with_integer_labels(z, y, 1, where=where)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_transforms(self):
         assert_transforms(softmax_cross_entropy_with_integer_labels, self.z, self.y)
 
@@ -375,6 +378,7 @@ class TestSoftmaxCrossEntropyWithIntegerLabels:
         assert jnp.isnan(f(jnp.array([jnp.nan, 1.0]), jnp.array(1)))
         assert jnp.isnan(jax.grad(f)(jnp.array([jnp.nan, 1.0]), jnp.array(1))).all()
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
     def test_half_precision_is_rounded_once(self, dtype):
@@ -404,6 +408,7 @@ class TestSoftmaxCrossEntropy:
         ours = derivative(summed(of_probabilities, self.soft))(LOGITS[:10])
         assert_within_ulp(ours, gradients, 4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @BOTH_MODES
     def test_one_hot_labels_are_integer_labels(self, derivative):

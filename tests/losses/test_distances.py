@@ -214,6 +214,7 @@ class TestWassersteinDistance1D:
         )
         np.testing.assert_allclose(wasserstein_distance_1d(x, x + 2, p=3), 2, rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("p", [1, 2, 2.5])
     def test_gradient(self, p):

@@ -119,6 +119,7 @@ class TestAll:
         targets, values, _ = exact(name)
         assert_within_ulp(jax.jit(FUNCTIONS[name])(LOG_Q, targets), values, 4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @EACH
     @BOTH_MODES
@@ -151,6 +152,7 @@ class TestAll:
         t = jnp.log(t) if name.endswith("log_targets") else t
         assert_gradient(jax.jit(lambda pair: FUNCTIONS[name](*pair)), gradient, (log_q, t))
 
+    @pytest.mark.slow
     @EACH
     @BOTH_MODES
     def test_outcomes_left_out_do_not_matter(self, name, derivative):

@@ -335,6 +335,7 @@ class TestSoftmaxFocalLoss:
 
 
 class TestPolyLossCrossEntropy:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("epsilon", [2.0, -1.0, 0.0])
     def test_reference(self, epsilon):

@@ -112,6 +112,7 @@ class TestKLNormal:
 
         assert_exact(kl_normal, truth, (*self.P, *self.Q), value=3, slopes=4)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_law_that_it_is_zero_for_equals_alone(self):
         np.testing.assert_array_equal(kl_normal(m, ones, m, ones), 0)
@@ -171,6 +172,7 @@ class TestCRPSNormal:
 
         assert_gradient(jax.jit(lambda args: crps_normal(*args)), gradient, args)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_second_derivative_in_the_tail(self):
         """2φ(10) is 1.5·10⁻²², to the last places, though Φ is 1 there."""

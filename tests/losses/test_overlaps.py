@@ -124,6 +124,7 @@ def assert_near(gradient, expected):
 
 
 class TestDiceLoss:
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @pytest.mark.parametrize("options", [{}, {"alpha": 0.25, "beta": 0.75, "smooth": 1e-6}])
     def test_reference(self, options):

@@ -51,6 +51,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 def test_reference():
     for axis in (None, 0, -1, (0, 1)):
@@ -101,6 +102,7 @@ def test_gradient():
     assert_gradient(jax.jit(lambda pair: mean(pair[0], weights=pair[1])), gradient, pair)
 
 
+@pytest.mark.slow
 @pytest.mark.last_digits
 def test_gradient_of_the_weights_does_not_cancel():
     """Of losses that are alike it is their difference to the mean, to the last place."""

@@ -370,6 +370,7 @@ def steps_of(image):
 class TestTotalVariation:
     IMAGE = jax.random.normal(jax.random.key(0), (2, 5, 4, 3))
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     def test_reference(self):
         down, right = steps_of(np.float64(self.IMAGE))

@@ -170,6 +170,7 @@ class TestPrecisionRecallAndF1Score:
         expected = of_scikit_learn(metric)(LABELS, PREDICTED, average=None)
         assert_within_ulp(metric(self.counts), expected, 2)
 
+    @pytest.mark.slow
     @pytest.mark.last_digits
     @SCORES
     @pytest.mark.parametrize("average", ["micro", "macro", "weighted"])

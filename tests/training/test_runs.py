@@ -108,6 +108,7 @@ class TestFit:
         last = evaluate(state.params, data, objective=objective, batch_size=10)
         np.testing.assert_allclose(history.validation["loss"][-1], last["loss"], rtol=1e-6)
 
+    @pytest.mark.slow
     def test_same_key_same_numbers_other_key_others(self, whole_run):
         data, state, history = whole_run
         f = jax.jit(partial(fit, **RUN, validation=data))
@@ -215,6 +216,7 @@ class TestFitWithProgress:
         assert seen[0].validation == {}
         assert seen[-1].validation["loss"] == float(history.validation["loss"][1])
 
+    @pytest.mark.slow
     def test_the_given_state_stays_valid(self):
         state = start()
         fit_with_progress(state, classes(), **RUN)

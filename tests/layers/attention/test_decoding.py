@@ -67,6 +67,7 @@ WAYS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("pieces", [(1,) * 7, (3, 1, 3), (7,)], ids=str)
 def test_equals_the_whole_sequence(options, pieces):
@@ -118,6 +119,7 @@ def test_sequences_of_various_lengths():
     np.testing.assert_array_equal(both.length, [3, 6])
 
 
+@pytest.mark.slow
 def test_a_mask_hides_entries_of_the_cache():
     """The padding on the left of a prompt."""
     spoiled = x.at[0, :2].set(jnp.nan)
@@ -156,6 +158,7 @@ def test_what_the_cache_holds_has_gradients():
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_edges():
     assert isinstance(CACHE, KeyValueCache)
     half = key_value_cache_init((2,), 9, heads=2, head_features=4, dtype=jnp.bfloat16)

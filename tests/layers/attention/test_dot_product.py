@@ -168,6 +168,7 @@ class TestExact:
         theirs = jax.nn.dot_product_attention(q, k, v, mask=mask[None, None])
         np.testing.assert_allclose(theirs[:, 2], v.mean(1), atol=1e-6)
 
+    @pytest.mark.slow
     def test_a_query_that_sees_nothing_has_no_gradient(self):
         q, k, v = random_operands(groups=4)
         mask = jnp.zeros((5, 6), bool)
@@ -227,6 +228,7 @@ class TestExact:
             theirs = jax.grad(early, (0, 1, 2))(q, k, v)
             assert_close(ours, theirs, 1e-6)
 
+    @pytest.mark.slow
     def test_a_spoiled_query_reaches_itself_alone(self):
         q, k, v = random_operands()
         f = lambda q: jnp.sum(dot_product_attention(q, k, v, query_seq_lengths=lengths))  # noqa: E731
@@ -342,6 +344,7 @@ class TestDropout:
 
 
 class TestTransformsAndEdges:
+    @pytest.mark.slow
     def test_transforms(self):
         mask = padding_mask(jnp.array([3, 6]), 6)[:, None, None]
         assert_transforms(dot_product_attention, *random_operands(), jnp.ones((4, 1, 6)), mask)
@@ -361,6 +364,7 @@ class TestTransformsAndEdges:
         wide = dot_product_attention(*(a.astype(jnp.float32) for a in (q, k, v)))
         chex.assert_trees_all_equal(y, wide.astype(jnp.bfloat16))
 
+    @pytest.mark.slow
     def test_nothing_to_see(self):
         q, k, v = random_operands()
         assert (dot_product_attention(q, k[:, :0], v[:, :0]) == 0).all()

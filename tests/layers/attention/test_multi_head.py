@@ -199,6 +199,7 @@ def assert_equals_torch(torch, seed):
 
 
 class TestReference:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     @pytest.mark.parametrize("seed", range(4))
     def test_equals_torch(self, torch, seed):
@@ -240,6 +241,7 @@ class TestReference:
 
 
 class TestMultiHeadAttention:
+    @pytest.mark.slow
     def test_heads_are_apart(self):
         """Head i sees block i of the columns alone: a change of the other changes nothing."""
         other = PARAMS.query.kernel.at[:, 3:].add(1.0)
@@ -297,11 +299,13 @@ class TestMultiHeadAttention:
     def test_transforms(self):
         assert_transforms(lambda params, x: attend(params, x, heads=2), PARAMS, x)
 
+    @pytest.mark.slow
     def test_leading_axes_are_batch(self):
         y = attend(PARAMS, x, heads=2)
         np.testing.assert_allclose(attend(PARAMS, x[1], heads=2), y[1], atol=1e-6)
         np.testing.assert_allclose(attend(PARAMS, x[None], heads=2)[0], y, atol=1e-6)
 
+    @pytest.mark.slow
     def test_edges(self):
         assert attend(PARAMS, x[:0], heads=2).shape == (0, 5, 6)
         nothing = attend(PARAMS, x, heads=2, key_mask=jnp.zeros(5, bool))

@@ -147,6 +147,7 @@ class TestPad:
         expected = jnp.zeros((3, 1)).at[copied].add(weight)
         assert_gradient(lambda x: weight * pad(x, [(5, 4)], mode=mode), lambda _: expected, row)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient_of_the_value(self):
         f = functools.partial(pad, x.astype(jnp.float64), [0, (2, 1)])

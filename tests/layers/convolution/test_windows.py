@@ -170,6 +170,7 @@ class TestUnfold:
         theirs = patches_adjoint(ours, height=5, width=6, stride=(3, 1))
         np.testing.assert_array_equal(back, theirs)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         image = jnp.cos(jnp.arange(24.0)).reshape(4, 3, 2)

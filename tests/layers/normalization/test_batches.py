@@ -173,6 +173,7 @@ class TestNumbersOfThePeers:
     batches = tuple(3 + 2 * b for b in arrays(0, *[(6, 2, 3)] * 5))
     scale, bias = arrays(1, (3,), (3,))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_torch(self):
         torch = pytest.importorskip("torch", reason="PyTorch is a peer, not a dependency")
@@ -337,6 +338,7 @@ class TestBatchNormTrain:
         hessian = jax.hessian(lambda x: loss(x)[0])(jnp.where(where, x, jnp.nan))
         assert jnp.isfinite(hessian).all()
 
+    @pytest.mark.slow
     def test_masked_is_the_batch_without(self):
         (x,) = draws(8, (6, 3))
         where = jnp.array([1, 0, 1, 1, 0, 1], bool)
@@ -379,6 +381,7 @@ class TestBatchNormTrain:
                 np.testing.assert_array_equal(stats.mean, STATS.mean)
                 np.testing.assert_array_equal(stats.var, STATS.var)
 
+    @pytest.mark.slow
     def test_large_offset_and_constants(self):
         c = np.round(np.random.default_rng(0).normal(size=(5000, 2)) * 256) / 256
         batch = jnp.asarray(np.float32(c + 1e4))

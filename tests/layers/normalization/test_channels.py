@@ -139,6 +139,7 @@ class TestAgainstTorch:
 
 
 class TestGroupNorm:
+    @pytest.mark.slow
     def test_equals_flax(self):
         nn = pytest.importorskip("flax", reason="Flax is a peer, not a dependency").linen
         x, scale, bias = draws(0, (2, 3, 3, 6), (6,), (6,))
@@ -153,6 +154,7 @@ class TestGroupNorm:
         every, instance = group_norm(NONE, x, groups=6), instance_norm(NONE, x)
         np.testing.assert_allclose(every, instance, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_vectors(self):
         (x,) = draws(2, (5, 6))
         y = group_norm(NONE, x, groups=2, spatial=0)
@@ -182,6 +184,7 @@ class TestGroupNorm:
 
         assert_gradient(jax.jit(weighted), gradient, x)
 
+    @pytest.mark.slow
     def test_transforms(self):
         x, scale, bias = draws(4, (2, 3, 4), (4,), (4,))
         params = NormParams(scale, bias)
@@ -232,6 +235,7 @@ class TestInstanceNorm:
         np.testing.assert_array_equal(y, jnp.broadcast_to(jnp.arange(4.0), y.shape))
         np.testing.assert_array_equal(vjp(jnp.ones_like(y))[0], 0)
 
+    @pytest.mark.slow
     def test_edges(self):
         assert instance_norm(NONE, jnp.ones((0, 3, 3, 4))).shape == (0, 3, 3, 4)
         assert instance_norm(NONE, jnp.ones((2, 0, 3, 4))).shape == (2, 0, 3, 4)

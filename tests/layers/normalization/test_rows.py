@@ -151,6 +151,7 @@ class TestAgainstTorch:
 
 @NORMS
 class TestBoth:
+    @pytest.mark.slow
     def test_equals_flax(self, norm):
         nn = pytest.importorskip("flax", reason="Flax is a peer, not a dependency").linen
         x, scale, bias = draws(0, (3, 5), (5,), (5,))
@@ -194,6 +195,7 @@ class TestBoth:
         x, scale, bias = draws(3, (3, 5), (5,), (5,))
         assert_transforms(norm, NormParams(scale, bias), x)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_law_scale_invariant(self, norm):
         """With ε = 0 a factor changes nothing, so that ⟨x, x̄⟩ = 0; nor does a shift, if centred."""
@@ -270,6 +272,7 @@ class TestLayerNorm:
         largest = np.abs(wanted).max()
         np.testing.assert_allclose(vjp(jnp.asarray(w))[0], wanted, atol=1e-5 * largest)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("n", [1, 3, 1000])
     def test_constant_rows_are_exactly_zero(self, n):
         values = jnp.array([0.0, 1.0, 1 / 3, 1e4, 1e10, 1e30, -1e38])

@@ -236,6 +236,7 @@ class TestSpectralNorm:
 
         np.testing.assert_array_equal(jax.grad(u)(kernel), 0)
 
+    @pytest.mark.slow
     def test_transforms(self):
         (W,) = draws(8, (4, 3))
         stats = spectral_norm_init(KEY, W)
