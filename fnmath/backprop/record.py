@@ -1,0 +1,127 @@
+"""What a trace records: values with their cotangents, and the steps that made them.
+
+Trace      the whole pass: variables, steps in order, what went in and came out
+Step       one operation: where in the source, from which variables, to which, by what local rule
+Variable   one array of the pass: its name, its value and its cotangent
+Tensor     an array, whole or as a summary: shape, norm, extremes, histogram, a small image
+Site       a place in the user's source
+Rule       the local rule of an operation, in mathematics
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Site(NamedTuple):
+    """A place in the user's source: the line that made an operation."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+    """The line itself, without its margin; empty where the source cannot be read."""
+
+
+class Rule(NamedTuple):
+    """The local rule of an operation: y = tanh x, and going back x̄ = (1 − y²) ȳ."""
+
+    forward: str
+    backward: tuple[str, ...]
+    """One equation for each input that has a cotangent."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tensor:
+    """An array of the pass, whole where it is small or was asked for, and summed up always."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    norm: float
+    """The Euclidean norm √Σ|x|², of the finite entries; nan if there are none."""
+    minimum: float
+    maximum: float
+    mean: float
+    nonfinite: int
+    """How many entries are nan or ±inf."""
+    counts: np.ndarray
+    """The histogram: entries in each of equally wide bins from minimum to maximum."""
+    image: np.ndarray | None
+    """A matrix of at most 32 × 32 means of entries, for arrays of at least one axis."""
+    whole: np.ndarray | None
+    """The array itself, or None where only its summary is kept."""
+
+    @property
+    def size(self) -> int:
+        """How many entries."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Variable:
+    """An array of the pass: an argument, a constant, or what a step made."""
+
+    index: int
+    name: str
+    """As in the user's source where it can be known: ``params[0].kernel``, ``hidden``; or ``v12``."""
+    kind: str
+    """``argument``, ``constant``, ``literal`` or ``step``."""
+    value: Tensor
+    cotangent: Tensor | None
+    """∂(result)/∂(this); None where none flows: integers, keys, what the result does not need."""
+    producer: int | None
+    """Index of the step that made it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of the pass, and the operations it consists of, if any."""
+
+    index: int
+    """Its place in the forward order, over all levels: children follow their parent."""
+    parent: int | None
+    operation: str
+    """JAX's name of the primitive: ``dot_general``, ``tanh``, ``jit``, ``scan``."""
+    label: str
+    """What to call it in pictures: ``tanh``, or the function's name for ``jit``; ``iteration 3``."""
+    site: Site | None
+    function: str
+    """The user's function it belongs to, dotted from outside to inside: ``loss.mlp.dense``."""
+    inputs: tuple[int, ...]
+    """Indices of variables."""
+    outputs: tuple[int, ...]
+    children: tuple[int, ...]
+    """Indices of the steps it consists of: of a function's body, a loop's iterations."""
+    rule: Rule | None
+    note: str
+    """What a reader should know: ``derivative by a rule of its author``, ``not differentiable``."""
+    flops: float
+    """Floating-point operations, forward; a parent's are the sum of its children's."""
+    bytes: float
+    backward_flops: float
+    backward_bytes: float
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    """The primitive's parameters."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trace:
+    """A pass forward and back: every value with its cotangent, in the order they were made."""
+
+    value: Any
+    """What the function returned."""
+    gradients: tuple[Any, ...]
+    """For each positional argument a tree of its gradients; None where there is none."""
+    variables: tuple[Variable, ...]
+    steps: tuple[Step, ...]
+    """In forward order; those without ``parent`` are the outermost. Backward is the reverse."""
+    arguments: tuple[int, ...]
+    """The variables that are the function's arguments, in order of their leaves."""
+    results: tuple[int, ...]
+    sources: Mapping[str, tuple[int, str]]
+    """Of each user function that made a step: its first line's number, and its source text, by
+    ``file:function``."""
