@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from fnmath.layers import ConvParams, conv, depthwise_conv
+from fnmath.layers import ConvParams, conv, depthwise_conv, max_pool
 from fnmath.layers.convolution import _choice, _forms
 from fnmath.layers.convolution._correlation import OPERANDS, in_chunks
 from fnmath.layers.convolution._geometry import grid
@@ -201,6 +201,21 @@ def test_convolutions_of_derivatives_have_plain_dimension_numbers(method):
     plain = ("[b,0,1,f]", "[0,1,i,o]", "[b,0,1,f]")
     assert dimensions(method) == {plain}
     assert dimensions("lax") > {plain}
+
+
+@pytest.mark.parametrize("method", ["taps", "spread"])
+def test_sums_of_entries_are_formed_once(method):
+    """Not at each entry of each pooling window: what comes out of a branch is not formed anew."""
+    x, kernel = jnp.ones((2, 8, 8, 4)), jnp.full((3, 3, 1, 4), jnp.nan)
+
+    def pooled(kernel, x):
+        y = conv(ConvParams(kernel), x, groups=4, method=method)
+        return max_pool(y, window=(2, 2))
+
+    compiled = jax.jit(pooled).lower(kernel, x).compile()
+    assert compiled.as_text().count(" conditional(") == 1
+    assert jnp.isnan(compiled(kernel, x)).all()  # nan, too, takes the branch
+    np.testing.assert_array_equal(compiled(jnp.ones_like(kernel), x)[:, 1, 1], 9)
 
 
 def test_per_example_gradients_of_depthwise_kernels():
