@@ -115,6 +115,8 @@ def work(
         "patches": (1, 0, window * seen),
         "spread": (1, window * given, window * given),
     }[form]
+    if role == KERNEL and form in ("taps", "rows"):  # no sum keeps them in order: all at once
+        held = window * seen
     copied = places * window * seen if form != "spread" else 0
     products = places * _products(form, role, window, seen, given)
     if form == "taps" and role != KERNEL and seen == 1:  # all in one loop, of entries
