@@ -19,7 +19,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -40,15 +40,7 @@ from fnmath.layers import avg_pool, conv, max_pool
 from fnmath.losses import softmax_cross_entropy_with_integer_labels
 from fnmath.metrics import accuracy, confusion_matrix
 from fnmath.networks import lenet, lenet_init
-from fnmath.training import (
-    NonFiniteLossError,
-    Progress,
-    TrainState,
-    epoch_order,
-    evaluate,
-    train_state_init,
-    train_step,
-)
+from fnmath.training import fit_with_progress, train_state_init
 
 NAME = "lenet"
 SIZES = (28, 32)  # of the images that the network takes
@@ -132,56 +124,25 @@ class Results(NamedTuple):
 def run(
     config: Config, *, dataset: Dataset | None = None, callback: Callable[..., Any] | None = None
 ) -> Results:
-    """Train and test one network: the same numbers for the same configuration.
-
-    Each step is a call of its own, and not an epoch one loop as in ``fit``: on two CPU cores the
-    same steps took three times as long inside of a loop (``--peers`` times both).
-    """
+    """Train and test one network: the same numbers for the same configuration."""
     dataset = read(config) if dataset is None else dataset
     network = make_network(config)
-    objective = make_objective(network)
     optimizer = make_optimizer(config, examples=len(dataset.train.labels))
     init_key, order_key = jax.random.split(jax.random.key(config.seed))
     state = train_state_init(order_key, lenet_init(init_key, classes=CLASSES), optimizer)
-    step = jax.jit(partial(train_step, objective=objective, optimizer=optimizer))
-    measure = jax.jit(partial(evaluate, objective=objective, batch_size=500))
-    data, held_out = as_images(dataset.train), as_images(dataset.validation)
-    examples, train, validation = len(data[1]), [], []
-    steps = config.epochs * math.ceil(examples / config.batch_size)
-    for epoch in range(config.epochs):
-        order, made = np.asarray(epoch_order(state.key, epoch, examples=examples)), []
-        for start in range(0, examples, config.batch_size):
-            indices = order[start : start + config.batch_size]
-            before, batch = state, jax.tree.map(lambda a, i=indices: a[i], data)
-            state, metrics = step(before, batch)
-            if not math.isfinite(loss := float(metrics["loss"])):
-                raise NonFiniteLossError(int(before.step), loss, before)
-            made.append(metrics)
-            tell(callback, state, steps, epoch, config.epochs, metrics, {})
-        train.append(stacked(made))
-        validation += [measure(state.params, held_out)] if len(held_out[1]) else []
-        tell(callback, state, steps, epoch, config.epochs, made[-1], (validation or [{}])[-1])
+    held_out = as_images(dataset.validation) if len(dataset.validation.labels) else None
+    state, history = fit_with_progress(
+        state,
+        as_images(dataset.train),
+        objective=make_objective(network),
+        optimizer=optimizer,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        validation=held_out,
+        callback=callback,
+    )
     examples_at_end = dataset.test if config.test else dataset.validation
-    return judged(network, state.params, stacked(train), stacked(validation), examples_at_end)
-
-
-def stacked(measured: Sequence[Mapping[str, Any]]) -> dict[str, jax.Array]:
-    """Measurements one after another, as one array for each name."""
-    return jax.tree.map(lambda *m: jnp.stack(m), *measured) if measured else {}
-
-
-def tell(
-    callback: Callable[..., Any] | None,
-    state: TrainState,
-    steps: int,
-    epoch: int,
-    epochs: int,
-    *measured: Mapping[str, Any],
-) -> None:
-    """Report the step that was made to the callback, if there is one."""
-    if callback is not None:
-        train, validation = ({name: float(x) for name, x in m.items()} for m in measured)
-        callback(Progress(int(state.step), steps, epoch, epochs, train, validation))
+    return judged(network, state.params, history.train, history.validation, examples_at_end)
 
 
 def judged(

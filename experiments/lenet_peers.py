@@ -157,7 +157,7 @@ def fnmath_parts(task: Task) -> tuple[Any, dict[str, Any]]:
 
 
 def fnmath_peer(task: Task) -> Peer:
-    """``train_step``, compiled: what the experiment trains by."""
+    """``train_step``, compiled."""
     state, given = fnmath_parts(task)
     data, compiled = on_device(task), jax.jit(partial(train_step, **given))
 
@@ -169,7 +169,7 @@ def fnmath_peer(task: Task) -> Peer:
 
 
 def fnmath_loop_peer(task: Task) -> Peer:
-    """``train_steps``: all steps as one program, as ``fit`` has them."""
+    """``train_steps``: all steps as one program, as the experiment trains."""
     state, given = fnmath_parts(task)
     data, compiled = on_device(task), jax.jit(partial(train_steps, **given))
 

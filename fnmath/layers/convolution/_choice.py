@@ -51,7 +51,10 @@ class Choice(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a form does, the costly products among it, and how many entries it holds meanwhile."""
+    """What a form does, the costly products among it, and how many entries it holds meanwhile.
+
+    XLA copies what all taps see before the first product is formed.
+    """
 
     products: float
     copied: float
@@ -110,17 +113,15 @@ def work(
     calls, added, held = {
         "blocks": (1, 0, 0),
         "surplus": (1, 0, 0),
-        "taps": (window, window * given, seen + 2 * given),
-        "rows": (window // row, window // row * given, row * seen + 2 * given),
+        "taps": (window, window * given, window * seen + 2 * given),
+        "rows": (window // row, window // row * given, window * seen + 2 * given),
         "patches": (1, 0, window * seen),
         "spread": (1, window * given, window * given),
     }[form]
-    if role == KERNEL and form in ("taps", "rows"):  # no sum keeps them in order: all at once
-        held = window * seen
     copied = places * window * seen if form != "spread" else 0
     products = places * _products(form, role, window, seen, given)
     if form == "taps" and role != KERNEL and seen == 1:  # all in one loop, of entries
-        copied, added = 0, 0
+        copied, added, held = 0, 0, 3 * given
     tiled = grid.strides == grid.window and set(grid.dilation) == {1}
     if form == "spread" and role == IMAGE and not tiled:  # each tap's on all of the image
         added *= math.prod(grid.sizes) / max(1, math.prod(grid.counts))
@@ -130,8 +131,9 @@ def work(
         if _by_ynnpack(form, role, grid, max(depth, given)):
             narrow = products if given <= NARROW else 0
             naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
+            copied = 0
         elif depth % 4:
-            scattered = copied
+            copied, scattered = 0, copied
     each = (products, copied, places * added, calls, narrow, naked, scattered)
     return Work(*(groups // block * n for n in each), held=places * held)
 

@@ -37,8 +37,8 @@ from fnmath.layers.convolution._geometry import Grid
 # What the operands of a contraction are, in their order.
 OPERANDS = {OUTPUT: (IMAGE, KERNEL), IMAGE: (KERNEL, OUTPUT), KERNEL: (IMAGE, OUTPUT)}
 
-# Forms that end in a sum of entries.
-SUMS = ("taps", "spread")
+# Forms that read their operands more than once, or end in a sum of entries.
+LOOSE = ("taps", "rows", "patches", "spread")
 
 correlate_p = jax.extend.core.Primitive("correlate")
 
@@ -98,14 +98,15 @@ def _computed(
     form = in_chunks(form, role, batch)
     for _ in range(sets):
         form = jax.vmap(form)
-    return held(form, a, b) if role != KERNEL and name in SUMS else form(a, b)
+    return held(form, a, b) if name in LOOSE else form(a, b)
 
 
 def held(f: Callable[[jax.Array, jax.Array], jax.Array], a: jax.Array, b: jax.Array) -> jax.Array:
-    """The answer, written to memory once.
+    """The answer, with all that goes in and comes out written to memory once.
 
-    XLA forms sums of entries anew wherever they are used, at each entry of a pooling window; what
-    comes out of a branch it takes as it is. This one is always taken, which XLA cannot know.
+    XLA forms entries anew wherever they are used: a sum of taps at each entry of a pooling window,
+    what was pooled for each tap. What goes into a branch, and comes out, it takes as it is. This
+    one is always taken, which XLA cannot know.
     """
     one = jnp.ravel(a)[0] * jnp.ravel(b)[0]
     answer = jax.eval_shape(f, a, b)
