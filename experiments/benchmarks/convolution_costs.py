@@ -1,7 +1,7 @@
 """What does each form of a convolution cost on this machine, and is the fastest one chosen?
 
 Run      python -m experiments.benchmarks.convolution_costs
-Cost     12 minutes on two CPU cores
+Cost     9 minutes on two CPU cores
 Expect   the chosen form takes 1.0 to 1.1 × the fastest one's time in the median
 
 Those of networks that ``layers.py`` times, and others drawn at random: one to three axes, windows,

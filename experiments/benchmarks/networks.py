@@ -1,7 +1,7 @@
 """How long does a training step of a convolutional network take, by itself and inside of a loop?
 
 Run      python -m experiments.benchmarks.networks
-Cost     6 minutes on two CPU cores
+Cost     5 minutes on two CPU cores
 Expect   a loop's steps cost what single ones do; with XLA's convolutions up to 80 × as much
 
 Float32, channels last, mean squares and gradient descent by steps of one length, from one start.
