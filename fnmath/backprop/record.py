@@ -11,7 +11,7 @@ Rule       the local rule of an operation, in mathematics
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ class Variable:
 
     index: int
     name: str
-    """As in the user's source where it can be known: ``params[0].kernel``, ``hidden``; or ``v12``."""
+    """As in the user's source where that can be known: ``params[0].kernel``; or ``v12``."""
     kind: str
     """``argument``, ``constant``, ``literal`` or ``step``."""
     value: Tensor
@@ -87,7 +87,7 @@ class Step:
     operation: str
     """JAX's name of the primitive: ``dot_general``, ``tanh``, ``jit``, ``scan``."""
     label: str
-    """What to call it in pictures: ``tanh``, or the function's name for ``jit``; ``iteration 3``."""
+    """What to call it in pictures: ``tanh``, the function's name for ``jit``, ``iteration 3``."""
     site: Site | None
     function: str
     """The user's function it belongs to, dotted from outside to inside: ``loss.mlp.dense``."""
@@ -106,6 +106,14 @@ class Step:
     backward_bytes: float
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     """The primitive's parameters."""
+    frames: tuple[Site, ...] = ()
+    """The user's calls that were open when it was made, from outside in; the last is ``site``."""
+    returns: int = 0
+    """How many of the innermost of these calls it finishes: its result is theirs."""
+    spoiled: int = 0
+    """How many inputs get nan or ±inf from it, though its outputs' cotangents are finite."""
+    local: Callable[[], tuple[Any, ...]] | None = dataclasses.field(default=None, repr=False)
+    """Its local Jacobians, computed when called; None where its inputs are not kept whole."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,245 @@
+"""Where in the user's source an operation stands, and what its result is called there.
+
+An equation of a jaxpr carries the calls that were open when it was made. Of these, JAX's own are
+left out; each that remains is an instruction of a function, and Python knows which expression of
+the source that instruction came from. If the expression is the whole right side of ``h = …``, the
+equation that finishes it made what the source calls ``h``.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import linecache
+import os
+import sysconfig
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any, NamedTuple
+
+import jax
+import jaxlib
+import numpy as np
+
+from fnmath.backprop.record import Site
+
+Call = tuple[CodeType, int]
+"""An open call: the code of a function, and the instruction in it."""
+
+Span = tuple[int, int, int, int]
+"""Of an expression: first line, last line, first column, last column."""
+
+_FOREIGN = tuple(
+    os.path.dirname(path) + os.sep
+    for path in (jax.__file__, jaxlib.__file__, np.__file__, os.__file__)
+)
+_INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
+
+
+class Expression(NamedTuple):
+    """What becomes of an expression of the source: it is given names, or returned."""
+
+    names: tuple[str, ...]
+    returned: bool
+
+
+class Place(NamedTuple):
+    """Where an equation was made, from the outermost call to the innermost."""
+
+    calls: tuple[Call, ...]
+    raw: tuple[Call, ...]
+    """The calls as the equation remembers them."""
+    names: tuple[str, ...]
+    returns: int
+    """How many of the innermost calls it finishes: its result is theirs."""
+
+
+def is_foreign(filename: str) -> bool:
+    """Whether a file is JAX's, NumPy's or Python's own, so that no user wrote it."""
+    if filename.startswith(_INSTALLED):
+        return filename.startswith(_FOREIGN[:3])
+    return filename.startswith(_FOREIGN) or filename.startswith("<frozen")
+
+
+def calls(equation: Any, root: CodeType) -> tuple[Call, ...]:
+    """The calls that were open when an equation was made, within that of ``root``."""
+    traceback = equation.source_info.traceback
+    if traceback is None:
+        return ()
+    kept: list[Call] = []
+    for code, instruction in zip(*traceback.raw_frames(), strict=True):
+        if code is root:
+            break
+        if not is_foreign(code.co_filename) and code.co_name not in ("<listcomp>", "<genexpr>"):
+            kept.append((code, instruction))
+    return tuple(reversed(kept))
+
+
+def places(
+    jaxpr: Any, root: CodeType, outer: tuple[Call, ...], outer_shown: tuple[Call, ...]
+) -> list[Place]:
+    """The place of each equation of a jaxpr that was made within the calls ``outer``.
+
+    A compiled function is traced once and used again, so that its equations remember the calls of
+    its first use. What is shown are the calls of this use (``outer_shown``) and, within them, those
+    from the function itself inward.
+    """
+    found = [calls(equation, root) for equation in jaxpr.eqns]
+    inner = [_within(c, outer, jaxpr) for c in found]
+    following = [*inner[1:], None]
+    result = []
+    for equation, raw, place, after, later in zip(
+        jaxpr.eqns, found, inner, following, [*jaxpr.eqns[1:], None], strict=True
+    ):
+        again = later is not None and later.primitive is equation.primitive
+        names, returns = _finished(place, after, again)
+        result.append(Place(outer_shown + place, raw, names, returns))
+    return result
+
+
+def _within(found: tuple[Call, ...], outer: tuple[Call, ...], jaxpr: Any) -> tuple[Call, ...]:
+    if found[: len(outer)] == outer:
+        return found[len(outer) :]
+    info = jaxpr.debug_info
+    for k in reversed(range(len(found))):
+        code = found[k][0]
+        if info is not None and code.co_name == info.func_name.split(".")[-1]:
+            return found[k:]
+    return ()
+
+
+def _finished(
+    place: tuple[Call, ...], after: tuple[Call, ...] | None, again: bool
+) -> tuple[tuple[str, ...], int]:
+    """The names that an equation's results get, and how many calls return it."""
+    names: tuple[str, ...] = ()
+    returns = 0
+    over = False  # whether the call within this expression has just returned
+    for k in reversed(range(len(place))):
+        same = after is not None and after[: k + 1] == place[: k + 1]
+        last = over or not same or (again and after == place)
+        expression = _expressions(place[k][0].co_filename).get(span(place[k]))
+        if not last or expression is None:
+            break
+        names = names or expression.names
+        left = after is None or after[:k] != place[:k] or after[k][0] is not place[k][0]
+        over = expression.returned and (not expression.names or left)
+        if not over:
+            break
+        returns += 1
+    return names, returns
+
+
+_SPANS: dict[CodeType, list[Span]] = {}
+
+
+def span(call: Call) -> Span:
+    """The expression that a call is at."""
+    code, instruction = call
+    if code not in _SPANS:
+        _SPANS[code] = [(a or 0, b or 0, c or 0, d or 0) for a, b, c, d in code.co_positions()]
+    return _SPANS[code][instruction // 2]
+
+
+_FILES: dict[str, tuple[tuple[str, ...], dict[Span, Expression]]] = {}
+
+
+def _expressions(filename: str) -> dict[Span, Expression]:
+    lines = tuple(linecache.getlines(filename))
+    if filename not in _FILES or _FILES[filename][0] != lines:
+        found: dict[Span, Expression] = {}
+        with contextlib.suppress(SyntaxError):
+            _collect(ast.parse("".join(lines)), found)
+        _FILES[filename] = lines, found
+    return _FILES[filename][1]
+
+
+def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
+    """The named and returned expressions of each function in a tree."""
+    last: dict[tuple[ast.AST, str], Span] = {}
+    returned: set[tuple[ast.AST, str]] = set()
+
+    def visit(node: ast.AST, function: ast.AST) -> None:
+        if isinstance(node, ast.Lambda):
+            found[_span(node.body)] = Expression((), True)
+            function = node
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node
+        elif isinstance(node, ast.Return) and node.value is not None:
+            found[_span(node.value)] = Expression((), True)
+            if isinstance(node.value, ast.Name):
+                returned.add((function, node.value.id))
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            names = _names(target)
+            if names:
+                found[_span(node.value)] = Expression(names, False)
+                last[function, ", ".join(names)] = _span(node.value)
+        elif isinstance(node, ast.AugAssign):
+            names = _names(node.target)
+            if names:
+                found[_span(node)] = Expression(names, False)
+                last[function, names[0]] = _span(node)
+        for child in ast.iter_child_nodes(node):
+            visit(child, function)
+
+    visit(tree, tree)
+    for place in returned & last.keys():
+        found[last[place]] = Expression(found[last[place]].names, True)
+
+
+def _span(node: Any) -> Span:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
+
+
+def _names(target: ast.expr) -> tuple[str, ...]:
+    """The names of an assignment's left side; none where it is no plain list of names."""
+    if isinstance(target, ast.Name):
+        return (target.id,)
+    if isinstance(target, ast.Attribute | ast.Subscript):
+        return (ast.unparse(target),)
+    if isinstance(target, ast.Tuple | ast.List):
+        parts = [_names(element) for element in target.elts]
+        if all(parts):
+            return tuple(name for part in parts for name in part)
+    return ()
+
+
+def function_name(code: CodeType) -> str:
+    """The name of a function as its module knows it; of a lambda, with its line."""
+    name = code.co_qualname.replace("<locals>.", "")
+    return name.replace("<lambda>", f"<lambda:{code.co_firstlineno}>")
+
+
+_SITES: dict[Call, Site] = {}
+
+
+def site(call: Call) -> Site:
+    """The line that a call is at."""
+    if call not in _SITES:
+        code = call[0]
+        line = span(call)[0] or code.co_firstlineno
+        text = linecache.getline(code.co_filename, line).strip()
+        _SITES[call] = Site(code.co_filename, line, function_name(code), text)
+    return _SITES[call]
+
+
+def dotted(open_calls: Sequence[Call]) -> str:
+    """The functions of open calls, from the outermost inward: ``loss.mlp.dense``."""
+    return ".".join(_short_name(code) for code, _ in open_calls)
+
+
+def _short_name(code: CodeType) -> str:
+    """The last part of a function's name; of an object that is called, its class."""
+    *before, name = function_name(code).split(".")
+    return before[-1] if name == "__call__" and before else name
+
+
+def source(code: CodeType) -> tuple[int, str]:
+    """The first line's number and the text of a function; no text where none can be read."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+    except (OSError, TypeError):
+        return code.co_firstlineno, ""
+    return first, "".join(lines)
