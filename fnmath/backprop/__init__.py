@@ -5,6 +5,7 @@ trace                                      the pass of any function, every step 
 dense_backward, activation_backward, …     its links, each beside its forward function
 """
 
+from fnmath.backprop._tables import Cost, Nonfinite, NormRow, Norms
 from fnmath.backprop.one_hidden_layer import (
     Cotangents,
     ForwardPass,
@@ -19,8 +20,12 @@ from fnmath.backprop.record import Rule, Site, Step, Tensor, Trace, Variable
 from fnmath.backprop.tracing import trace
 
 __all__ = [
+    "Cost",
     "Cotangents",
     "ForwardPass",
+    "Nonfinite",
+    "NormRow",
+    "Norms",
     "Rule",
     "Site",
     "Step",

@@ -50,6 +50,7 @@ def summary(x: Any, keep: float) -> Tensor:
         _counts(known, low, high),
         _image(numbers),
         whole,
+        int(np.count_nonzero(np.isnan(numbers))) if nonfinite else 0,
     )
 
 

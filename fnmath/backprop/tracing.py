@@ -2,7 +2,7 @@
 
     forward      v₁ → v₂ → … → vₙ = L           each step by one operation: vₖ = φₖ(v₍ᵢ₎, v₍ⱼ₎, …)
     backward     v̄ₙ = 1                          v̄ = ∂L/∂v, of v's own shape
-                 v̄ᵢ += (∂φₖ/∂vᵢ)ᵀ v̄ₖ              for each input vᵢ of step k, from the last to the first
+                 v̄ᵢ += (∂φₖ/∂vᵢ)ᵀ v̄ₖ              for each input vᵢ of step k, last step first
 
 A value that is used twice gets a cotangent from each use, and they are added. Every operation needs
 to know only its own inputs and its output's cotangent: that is all there is to the chain rule.
@@ -828,39 +828,48 @@ def _rule(step: _Step, inputs: list[_Variable], outputs: list[_Variable]) -> Rul
     return None
 
 
-def _local(step: _Step, inputs: list[_Variable], outputs: list[_Variable]) -> Any:
-    """The operation as a function of its inputs, where they are kept whole."""
-    if step.equation is None or any(v.value.whole is None for v in inputs):
+LARGEST = 2**22
+"""How many entries a local Jacobian may have."""
+
+
+def _local(step: _Step, inputs: list[_Variable], outputs: list[_Variable]) -> _Local | None:
+    """The operation at its inputs, to be differentiated by itself."""
+    if step.equation is None:
         return None
-    return _Local(step.equation, tuple(v.value.whole for v in inputs))
+    large = [f"{v.name} has {v.value.size} entries" for v in inputs if v.value.whole is None]
+    return _Local(step.label, step.equation, tuple(v.value for v in inputs), ", ".join(large))
 
 
 class _Local(NamedTuple):
     """An operation at its inputs, to be differentiated by itself."""
 
+    label: str
     equation: Any
-    arrays: tuple[Any, ...]
+    values: tuple[Tensor, ...]
+    large: str
 
     def __call__(self) -> tuple[Any, ...]:
         """For each input the Jacobian matrix of all floating-point outputs; None if it has none."""
-        avals = [v.aval for v in self.equation.invars]
-        arrays = [
-            jax.random.wrap_key_data(x, impl=a.dtype._impl.name)
-            if jnp.issubdtype(a.dtype, jax.dtypes.prng_key)
-            else jnp.asarray(x, a.dtype)
-            for x, a in zip(self.arrays, avals, strict=True)
-        ]
-        outs = [k for k, v in enumerate(self.equation.outvars) if _is_inexact(v.aval)]
-        active = tuple(i for i, x in enumerate(arrays) if _is_inexact(x))
-        operation = _Operation(self.equation, tuple(arrays), active)
-        given = [arrays[i] for i in active]
+        if self.large:
+            problem = f"the inputs of {self.label} are not kept whole ({self.large})"
+            _checks.fail("Step.jacobian", problem, "trace(..., keep=math.inf)")
+        outs = tuple(k for k, v in enumerate(self.equation.outvars) if _is_inexact(v.aval))
+        arrays = tuple(map(jnp.asarray, (x.whole for x in self.values)))
+        active = tuple(i for i, v in enumerate(self.equation.invars) if _is_inexact(v.aval))
+        rows = sum(_costs.size(self.equation.outvars[k].aval) for k in outs)
+        columns = max((self.values[i].size for i in active), default=0)
+        if rows * columns > LARGEST:
+            problem = f"the Jacobian of {self.label} is {rows} × {columns}; wanted a smaller step"
+            _checks.fail("Step.jacobian", problem)
+        operation = _Operation(self.equation, arrays, active)
 
-        def flat(*given: Any) -> jax.Array:
-            made, _ = operation.outputs(tuple(outs))(*given)
+        def flat(given: list[Any]) -> jax.Array:
+            made, _ = operation.outputs(outs)(*given)
             return jnp.concatenate([x.reshape(-1) for x in made])
 
-        matrices = jax.jacrev(flat, argnums=tuple(range(len(given))))(*given) if given else ()
         result: list[Any] = [None] * len(arrays)
-        for i, matrix in zip(active, matrices, strict=True):
-            result[i] = matrix.reshape(matrix.shape[0], -1)
+        if outs:
+            matrices = jax.jacrev(flat)([arrays[i] for i in active])
+            for i, matrix in zip(active, matrices, strict=True):
+                result[i] = matrix.reshape(rows, -1)
         return tuple(result)
