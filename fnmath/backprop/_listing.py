@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,26 @@ def listing(trace: Trace) -> str:
             lines = ["…"] * (max(here) - first + 1)
         parts.append(f"\n{function}  {file}:{first}")
         width = min(max(map(len, lines)), COLUMN)
+        told = _told(text, first)
         for number, line in enumerate(lines, first):
+            if number in told:
+                continue
             notes = _notes(trace, *here[number]) if number in here else [""]
             parts.append(f"{number:>5}  {line:<{width}}  {notes[0]}".rstrip())
             parts += [f"{'':>5}  {'':<{width}}  {note}" for note in notes[1:]]
     return "\n".join(parts)
+
+
+def _told(text: str, first: int) -> range:
+    """The lines of a docstring after its first: the listing is of what is computed."""
+    try:
+        body = ast.parse(textwrap.dedent(text)).body[0]
+    except (SyntaxError, IndexError):
+        return range(0)
+    if not isinstance(body, ast.FunctionDef) or ast.get_docstring(body) is None:
+        return range(0)
+    docstring = body.body[0]
+    return range(first + docstring.lineno, first + (docstring.end_lineno or 0))
 
 
 def _summary(trace: Trace) -> str:

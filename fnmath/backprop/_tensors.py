@@ -20,7 +20,7 @@ def summary(x: Any, keep: float) -> Tensor:
     A complex array is summed up by its absolute values, keys by nothing but their shape.
     """
     x = jnp.asarray(x)
-    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.extended):
+    if jnp.issubdtype(x.dtype, jax.dtypes.extended):
         whole = np.asarray(jax.random.key_data(x)) if x.size <= keep else None
         nan = float("nan")
         return Tensor(x.shape, str(x.dtype), nan, nan, nan, nan, 0, _no_counts(), None, whole)

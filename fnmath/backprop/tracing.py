@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnmath import _checks
 from fnmath.backprop import _costs, _sources, _tensors
@@ -33,7 +34,7 @@ class _Value(NamedTuple):
     """A number of the pass as it stands in the environment of a jaxpr."""
 
     array: Any
-    index: int
+    variable: int
     active: bool
     """Whether it depends, differentiably, on an argument."""
 
@@ -202,7 +203,7 @@ def _argument_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
 
 def _checked_array(name: str, x: Any) -> jax.Array:
     """A leaf of the arguments as an array of numbers, booleans or keys."""
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         problem = f"{name} is a tracer ({x.aval.str_short()}), and a record needs numbers"
         cure = "trace outside of jit, grad and vmap; trace(jax.vmap(f), ...) and the like work"
         _checks.fail("trace", f"{problem}; {cure}", error=TypeError)
@@ -400,8 +401,8 @@ class _Recorder:
             names = tuple(f"{names[0]}[{i}]" for i in range(len(outputs)))
         if len(names) == len(outputs):
             for v, name in zip(outputs, names, strict=True):
-                variable = self.variables[v.index]
-                if variable.name == f"v{v.index}":
+                variable = self.variables[v.variable]
+                if variable.name == f"v{v.variable}":
                     variable.name = name
 
     def open(
@@ -415,7 +416,7 @@ class _Recorder:
     ) -> int:
         """A new step, still without its outputs."""
         index = len(self.steps)
-        step = _Step(parent, operation, label, calls, [v.index for v in inputs])
+        step = _Step(parent, operation, label, calls, [v.variable for v in inputs])
         if equation is not None:
             step.params, step.equation = equation.params, equation
         self.steps.append(step)
@@ -424,7 +425,7 @@ class _Recorder:
         return index
 
     def close(self, step: int, outputs: Sequence[_Value]) -> None:
-        self.steps[step].outputs = [v.index for v in outputs]
+        self.steps[step].outputs = [v.variable for v in outputs]
 
     def equation(
         self, equation: Any, inputs: list[_Value], place: _sources.Place, context: _Context
@@ -496,7 +497,7 @@ class _Recorder:
     def unstacked(self, x: _Value, length: int, context: _Context) -> list[_Value]:
         """The elements of a sequence."""
         step = self.open("unstack", "unstack", [x], context.parent, context.shown)
-        name = self.variables[x.index].name
+        name = self.variables[x.variable].name
         elements = [
             self.value(x.array[i], f"{name}[{i}]", "step", step, active=x.active)
             for i in range(length)
@@ -508,7 +509,7 @@ class _Recorder:
             return [jnp.stack([zeros if c is None else c for c in cotangents])]
 
         if x.active and elements:
-            self.tape.append(_Pullback(step, [x.index], [e.index for e in elements], apply))
+            self.tape.append(_Pullback(step, [x.variable], [e.variable for e in elements], apply))
         return elements
 
     def stacked(self, elements: list[_Value], aval: Any, context: _Context) -> _Value:
@@ -522,14 +523,14 @@ class _Recorder:
         output = self.value(whole, "", "step", step, active=active)
         self.close(step, [output])
         if active:
-            inputs = [e.index for e in elements]
+            inputs = [e.variable for e in elements]
             flows = [e.active for e in elements]
 
             def apply(cotangents: list[Any]) -> list[Any]:
                 parts = list(cotangents[0])
                 return [c if a else None for c, a in zip(parts, flows, strict=True)]
 
-            self.tape.append(_Pullback(step, inputs, [output.index], apply))
+            self.tape.append(_Pullback(step, inputs, [output.variable], apply))
         return output
 
     def loop(
@@ -576,8 +577,8 @@ class _Recorder:
                     "trace", problem, "lax.scan, or lax.fori_loop with bounds that are known"
                 )
 
-            indices = [v.index for v in outputs if v.active]
-            self.tape.append(_Pullback(step, [v.index for v in inputs], indices, apply))
+            indices = [v.variable for v in outputs if v.active]
+            self.tape.append(_Pullback(step, [v.variable for v in inputs], indices, apply))
         return outputs
 
     def place(self, step: int) -> str:
@@ -637,7 +638,7 @@ class _Recorder:
                 result[i] = c if reached else None
             return result
 
-        indices = [outputs[k].index for k in floating]
+        indices = [outputs[k].variable for k in floating]
         self.tape.append(_Pullback(step, draft.inputs, indices, apply))
         return outputs
 
@@ -658,7 +659,7 @@ class _Recorder:
         """The gradients: the cotangents of the results, taken back through every step."""
         for v, seed in zip(results, seeds, strict=True):
             if seed is not None:
-                self.add(v.index, seed)
+                self.add(v.variable, seed)
         while self.tape:
             entry = self.tape.pop()
             cotangents = [self.take(k) for k in entry.outputs]
@@ -675,10 +676,10 @@ class _Recorder:
             for k, c in reversed(list(zip(entry.inputs, back, strict=True))):
                 if c is not None:
                     self.add(k, c)
-        gradients = {v.index: self.take(v.index) for v in inputs}
+        gradients = {v.variable: self.take(v.variable) for v in inputs}
         return [
             None if not v.active else jnp.zeros_like(v.array) if g is None else g
-            for v, g in ((v, gradients[v.index]) for v in inputs)
+            for v, g in ((v, gradients[v.variable]) for v in inputs)
         ]
 
     def bytes_of(self, variable: int) -> float:
@@ -722,8 +723,8 @@ class _Recorder:
                 for i, v in enumerate(self.variables)
             ),
             tuple(self.step(i, step) for i, step in enumerate(self.steps)),
-            tuple(v.index for v in inputs),
-            tuple(v.index for v in results),
+            tuple(v.variable for v in inputs),
+            tuple(v.variable for v in results),
             sources,
         )
 
