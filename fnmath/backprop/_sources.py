@@ -102,11 +102,12 @@ def _within(found: tuple[Call, ...], outer: tuple[Call, ...], jaxpr: Any) -> tup
     if found[: len(outer)] == outer:
         return found[len(outer) :]
     info = jaxpr.debug_info
-    for k in reversed(range(len(found))):
-        code = found[k][0]
-        if info is not None and code.co_name == info.func_name.split(".")[-1]:
-            return found[k:]
-    return ()
+    if info is None:
+        return ()
+    name, file = info.func_name.split(".")[-1], info.func_filename
+    same = (code.co_name == name and code.co_filename == file for code, _ in found)
+    start = next((k for k, is_same in enumerate(same) if is_same), len(found))
+    return found[start:]
 
 
 def _finished(

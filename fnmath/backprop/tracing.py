@@ -549,11 +549,14 @@ class _Recorder:
             inner = self.open("iteration", label, given, context.parent, context.shown)
             within = context._replace(parent=inner)
             (goes_on,) = self.closed(p["cond_jaxpr"], [*passive[:tests], *carry], within)
-            if not bool(goes_on.array):
+            if not bool(np.any(goes_on.array)):
                 self.steps[inner].label = "last test"
                 self.close(inner, [goes_on])
                 break
-            carry = self.closed(p["body_jaxpr"], [*passive[tests:bodies], *carry], within)
+            new = self.closed(p["body_jaxpr"], [*passive[tests:bodies], *carry], within)
+            if np.ndim(goes_on.array):
+                new = [self.chosen(goes_on, *pair, within) for pair in zip(carry, new, strict=True)]
+            carry = new
             self.close(inner, carry)
             count += 1
         note = f"{count} iterations; no reverse mode, because their number depends on values"
@@ -580,6 +583,17 @@ class _Recorder:
             indices = [v.variable for v in outputs if v.active]
             self.tape.append(_Pullback(step, [v.variable for v in inputs], indices, apply))
         return outputs
+
+    def chosen(self, going_on: _Value, old: _Value, new: _Value, context: _Context) -> _Value:
+        """What a mapped loop carries on: where an example's own loop has ended, what it had."""
+        inputs = [going_on, old, new]
+        step = self.open("select_n", "select_n", inputs, context.parent, context.shown)
+        array = jnp.asarray(new.array)
+        mask = jnp.asarray(going_on.array)
+        mask = mask.reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+        output = self.value(jnp.where(mask, array, old.array), "", "step", step)
+        self.close(step, [output])
+        return output
 
     def place(self, step: int) -> str:
         calls = self.steps[step].calls
