@@ -124,7 +124,8 @@ def _finished(
         if not last or expression is None:
             break
         names = names or expression.names
-        left = after is None or after[:k] != place[:k] or after[k][0] is not place[k][0]
+        within = after is not None and len(after) > k and after[:k] == place[:k]
+        left = after is None or not within or after[k][0] is not place[k][0]
         over = expression.returned and (not expression.names or left)
         if not over:
             break

@@ -111,29 +111,31 @@ def trace(
         Differentiation in Machine Learning: a Survey (2018), §3.2.
     """
     _checks.function("trace", "f", f)
-    keep = _checked_keep(keep)
+    _checks.number("trace", "keep", keep, above=0, closed="[]")
     leaves, tree = jax.tree.flatten(args)
     names = _argument_names(f, args)
     arrays = [_checked_array(name, x) for name, x in zip(names, leaves, strict=True)]
+    _check_differentiable(names, arrays)
     jaxpr, result_tree = _jaxpr(f, jax.tree.unflatten(tree, arrays), kwargs)
     recorder = _Recorder(keep)
-    known = _closure_names(f, kwargs)
     inputs = [
         recorder.value(x, name, "argument", None, active=_is_inexact(x))
         for name, x in zip(names, arrays, strict=True)
     ]
-    if not any(v.active for v in inputs):
-        held = ", ".join(f"{n} {x.dtype}" for n, x in zip(names, arrays, strict=True)) or "none"
-        problem = f"no argument holds floating-point numbers ({held}); wanted one to differentiate"
-        _checks.fail("trace", f"{problem}; did you mean x.astype(float)?", error=TypeError)
+    known = _closure_names(f, kwargs)
     constants = [recorder.value(c, known.get(id(c), ""), "constant", None) for c in jaxpr.consts]
     results = recorder.run(jaxpr.jaxpr, constants, inputs, _Context(None, (), (), False))
-    cotangents = _seeds(f, results, result_tree, cotangent)
-    gradients = recorder.backward(results, cotangents, inputs)
-    by_argument = jax.tree.unflatten(tree, gradients)
-    return recorder.trace(
-        jax.tree.unflatten(result_tree, [v.array for v in results]), by_argument, inputs, results
-    )
+    seeds = _seeds(f, results, result_tree, cotangent)
+    gradients = jax.tree.unflatten(tree, recorder.backward(results, seeds, inputs))
+    value = jax.tree.unflatten(result_tree, [v.array for v in results])
+    return recorder.trace(value, gradients, inputs, results)
+
+
+def _check_differentiable(names: list[str], arrays: list[jax.Array]) -> None:
+    if not any(map(_is_inexact, arrays)):
+        held = ", ".join(f"{n} {x.dtype}" for n, x in zip(names, arrays, strict=True)) or "none"
+        problem = f"no argument holds floating-point numbers ({held}); wanted one to differentiate"
+        _checks.fail("trace", problem, "x.astype(jnp.float32)", error=TypeError)
 
 
 def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
@@ -177,11 +179,6 @@ def _control_flow(error: Exception) -> str:
         f"trace: {place}{problem} by the values of an array, and f is traced without values; "
         f"wanted operations of JAX; did you mean {cure}?"
     )
-
-
-def _checked_keep(keep: Any) -> float:
-    _checks.number("trace", "keep", keep, above=0, closed="[]")
-    return float(keep)
 
 
 def _argument_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
