@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jaxlib
+import jaxtyping
 import numpy as np
 
 from fnmath.backprop.record import Site
@@ -32,7 +33,7 @@ Span = tuple[int, int, int, int]
 
 _FOREIGN = tuple(
     os.path.dirname(path) + os.sep
-    for path in (jax.__file__, jaxlib.__file__, np.__file__, os.__file__)
+    for path in (jax.__file__, jaxlib.__file__, np.__file__, jaxtyping.__file__, os.__file__)
 )
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
 
@@ -58,7 +59,7 @@ class Place(NamedTuple):
 def is_foreign(filename: str) -> bool:
     """Whether a file is JAX's, NumPy's or Python's own, so that no user wrote it."""
     if filename.startswith(_INSTALLED):
-        return filename.startswith(_FOREIGN[:3])
+        return filename.startswith(_FOREIGN[:-1])
     return filename.startswith(_FOREIGN) or filename.startswith("<frozen")
 
 

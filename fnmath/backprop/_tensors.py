@@ -26,7 +26,7 @@ def summary(x: Any, keep: float) -> Tensor:
         return Tensor(x.shape, str(x.dtype), nan, nan, nan, nan, 0, _no_counts(), None, whole)
     entries = np.asarray(x)
     whole = entries if entries.size <= keep else None
-    numbers = np.abs(entries) if np.iscomplexobj(entries) else entries
+    numbers = np.asarray(np.abs(entries)) if np.iscomplexobj(entries) else entries
     if numbers.dtype not in (np.float32, np.float64):
         # A sum of integers, or of numbers of 8 or 16 bits, needs more room than they have.
         numbers = numbers.astype(np.float32 if numbers.dtype.itemsize < 4 else np.float64)

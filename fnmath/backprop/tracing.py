@@ -117,6 +117,8 @@ def trace(
     arrays = [_checked_array(name, x) for name, x in zip(names, leaves, strict=True)]
     _check_differentiable(names, arrays)
     jaxpr, result_tree = _jaxpr(f, jax.tree.unflatten(tree, arrays), kwargs)
+    seeds = _seeds(f, jaxpr.out_avals, result_tree, cotangent)
+    _check_numbers(names, arrays, jaxpr.consts)
     recorder = _Recorder(keep)
     inputs = [
         recorder.value(x, name, "argument", None, active=_is_inexact(x))
@@ -125,7 +127,6 @@ def trace(
     known = _closure_names(f, kwargs)
     constants = [recorder.value(c, known.get(id(c), ""), "constant", None) for c in jaxpr.consts]
     results = recorder.run(jaxpr.jaxpr, constants, inputs, _Context(None, (), (), False))
-    seeds = _seeds(f, results, result_tree, cotangent)
     gradients = jax.tree.unflatten(tree, recorder.backward(results, seeds, inputs))
     value = jax.tree.unflatten(result_tree, [v.array for v in results])
     return recorder.trace(value, gradients, inputs, results)
@@ -147,7 +148,7 @@ def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]
     return opened
 
 
-_ROOT = _opened(lambda: None, {}).__code__
+_ROOT = inspect.unwrap(_opened(lambda: None, {})).__code__
 
 
 def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -200,10 +201,6 @@ def _argument_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
 
 def _checked_array(name: str, x: Any) -> jax.Array:
     """A leaf of the arguments as an array of numbers, booleans or keys."""
-    if isinstance(x, Tracer):
-        problem = f"{name} is a tracer ({x.aval.str_short()}), and a record needs numbers"
-        cure = "trace outside of jit, grad and vmap; trace(jax.vmap(f), ...) and the like work"
-        _checks.fail("trace", f"{problem}; {cure}", error=TypeError)
     is_key = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     if not is_key:
         if callable(x) or isinstance(x, str):
@@ -212,6 +209,17 @@ def _checked_array(name: str, x: Any) -> jax.Array:
             _checks.fail("trace", problem, cure, error=TypeError)
         _checks.array("trace", name, x)
     return jnp.asarray(x)
+
+
+def _check_numbers(names: list[str], arrays: list[Any], constants: list[Any]) -> None:
+    """Raise if a record is asked for where there are no numbers."""
+    for name, x in zip(
+        [*names, *["a constant of f"] * len(constants)], [*arrays, *constants], strict=True
+    ):
+        if isinstance(x, Tracer):
+            problem = f"{name} is a tracer, and a record needs numbers; call trace outside of jit, "
+            problem += "grad and vmap, and the transformed function within"
+            _checks.fail("trace", problem, "trace(jax.vmap(f), ...)", error=TypeError)
 
 
 def _is_inexact(x: Any) -> bool:
@@ -241,12 +249,11 @@ def _is_data(x: Any) -> bool:
 
 
 def _seeds(
-    f: Callable[..., Any], results: list[_Value], tree: Any, cotangent: Any
+    f: Callable[..., Any], results: Sequence[Any], tree: Any, cotangent: Any
 ) -> list[Any | None]:
     """The cotangents of the results: 1 for a single number, or those that were given."""
     name = _trees.name_of(f)
-    shapes = [jnp.shape(v.array) for v in results]
-    dtypes = [jnp.result_type(v.array) for v in results]
+    shapes, dtypes = [a.shape for a in results], [a.dtype for a in results]
     if cotangent is None:
         if len(results) != 1 or shapes[0]:
             came = f"shape {shapes[0]}" if len(results) == 1 else f"{len(results)} arrays"
@@ -263,6 +270,8 @@ def _seeds(
         if leaf is None or not jnp.issubdtype(dtype, jnp.inexact):
             continue
         _checks.array("trace", "cotangent", leaf)
+        if isinstance(leaf, Tracer):
+            _check_numbers(["cotangent"], [leaf], [])
         if jnp.shape(leaf) != shape:
             problem = f"cotangent has shape {jnp.shape(leaf)}; wanted {shape}, that of the result"
             _checks.fail("trace", problem)
