@@ -111,14 +111,14 @@ def trace(
         Differentiation in Machine Learning: a Survey (2018), §3.2.
     """
     _checks.function("trace", "f", f)
-    _checks.number("trace", "keep", keep, above=0, closed="[]")
+    _checks.scalar("trace", "keep", keep, above=0, closed="[]")
     leaves, tree = jax.tree.flatten(args)
     names = _argument_names(f, args)
     arrays = [_checked_array(name, x) for name, x in zip(names, leaves, strict=True)]
     _check_differentiable(names, arrays)
     jaxpr, result_tree = _jaxpr(f, jax.tree.unflatten(tree, arrays), kwargs)
     seeds = _seeds(f, jaxpr.out_avals, result_tree, cotangent)
-    _check_numbers(names, arrays, jaxpr.consts)
+    _check_numbers([*names, "keep"], [*arrays, keep], jaxpr.consts)
     recorder = _Recorder(keep)
     inputs = [
         recorder.value(x, name, "argument", None, active=_is_inexact(x))
@@ -264,12 +264,13 @@ def _seeds(
             _checks.fail("trace", problem, error=TypeError)
         return [jnp.ones((), dtypes[0])]
     leaves, given = jax.tree.flatten(cotangent, is_leaf=lambda x: x is None)
-    if len(leaves) != len(results) or (None not in leaves and given != tree):
+    if len(leaves) != len(results) or (given != tree and all(x is not None for x in leaves)):
         _checks.fail("trace", f"cotangent has the tree {given}; wanted {tree}, that of the result")
     for leaf, shape, dtype in zip(leaves, shapes, dtypes, strict=True):
         if leaf is None or not jnp.issubdtype(dtype, jnp.inexact):
             continue
-        _checks.array("trace", "cotangent", leaf)
+        real = jnp.issubdtype(dtype, jnp.floating)
+        (_checks.floating if real else _checks.inexact)("trace", cotangent=leaf)
         if isinstance(leaf, Tracer):
             _check_numbers(["cotangent"], [leaf], [])
         if jnp.shape(leaf) != shape:

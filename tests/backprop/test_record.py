@@ -1,6 +1,7 @@
 """What a trace tells of itself: Jacobians, norms, the first nan, costs, the listing."""
 
 import functools
+import itertools
 import operator
 
 import jax
@@ -121,7 +122,7 @@ class TestNorms:
         record = trace(network, [0.1 * jnp.eye(5)] * 6, x)
         rows = [r for r in record.norms(by="function").rows if r.name == "network.layer"]
         assert len(rows) == 6
-        ratios = [b.gradient / a.gradient for a, b in zip(rows, rows[1:], strict=False)]
+        ratios = [b.gradient / a.gradient for a, b in itertools.pairwise(rows)]
         np.testing.assert_allclose(ratios, 10, rtol=0.1)
 
     def test_by_line(self):
