@@ -78,20 +78,27 @@ def calls(equation: Any, root: CodeType) -> tuple[Call, ...]:
 
 
 def places(
-    jaxpr: Any, root: CodeType, outer: tuple[Call, ...], outer_shown: tuple[Call, ...]
+    jaxpr: Any,
+    root: CodeType,
+    outer: tuple[Call, ...],
+    outer_shown: tuple[Call, ...],
+    *,
+    whole: bool,
 ) -> list[Place]:
     """The place of each equation of a jaxpr that was made within the calls ``outer``.
+
+    The ``whole`` jaxpr is that of the traced function itself, not of one that it calls.
 
     A compiled function is traced once and used again, so that its equations remember the calls of
     its first use. What is shown are the calls of this use (``outer_shown``) and, within them, those
     from the function itself inward.
     """
     found = [calls(equation, root) for equation in jaxpr.eqns]
-    inner = [_within(c, outer, jaxpr) for c in found]
-    following = [*inner[1:], None]
+    inner = found if whole else [_within(c, outer, jaxpr) for c in found]
+    following = [*inner, None][1:]
     result = []
     for equation, raw, place, after, later in zip(
-        jaxpr.eqns, found, inner, following, [*jaxpr.eqns[1:], None], strict=True
+        jaxpr.eqns, found, inner, following, [*jaxpr.eqns, None][1:], strict=True
     ):
         again = later is not None and later.primitive is equation.primitive
         names, returns = _finished(place, after, again)
@@ -100,15 +107,16 @@ def places(
 
 
 def _within(found: tuple[Call, ...], outer: tuple[Call, ...], jaxpr: Any) -> tuple[Call, ...]:
-    if found[: len(outer)] == outer:
-        return found[len(outer) :]
+    """The calls from the function inward that the jaxpr was made of."""
+    nested = found[: len(outer)] == outer
+    inner = found[len(outer) :] if nested else found
     info = jaxpr.debug_info
-    if info is None:
-        return ()
-    name, file = info.func_name.split(".")[-1], info.func_filename
-    same = (code.co_name == name and code.co_filename == file for code, _ in found)
-    start = next((k for k, is_same in enumerate(same) if is_same), len(found))
-    return found[start:]
+    if info is not None:
+        name, file = info.func_name.split(".")[-1], info.func_filename
+        same = [code.co_name == name and code.co_filename == file for code, _ in inner]
+        if any(same):
+            return inner[same.index(True) :]
+    return inner if nested and outer else ()
 
 
 def _finished(

@@ -23,7 +23,7 @@ from jax.core import Tracer
 
 from fnmath import _checks
 from fnmath.backprop import _costs, _sources, _tensors
-from fnmath.backprop.record import Rule, Step, Tensor, Trace, Variable
+from fnmath.backprop.record import Step, Tensor, Trace, Variable
 from fnmath.calculus import _trees
 
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat2", "checkpoint")
@@ -128,7 +128,7 @@ def trace(
     constants = [recorder.value(c, known.get(id(c), ""), "constant", None) for c in jaxpr.consts]
     results = recorder.run(jaxpr.jaxpr, constants, inputs, _Context(None, (), (), False))
     gradients = jax.tree.unflatten(tree, recorder.backward(results, seeds, inputs))
-    value = jax.tree.unflatten(result_tree, [v.array for v in results])
+    value = jax.tree.unflatten(result_tree, [jnp.asarray(v.array) for v in results])
     return recorder.trace(value, gradients, inputs, results)
 
 
@@ -398,7 +398,9 @@ class _Recorder:
                 new |= set(equation.outvars) - seen
                 seen |= new
                 dead.append(list(new))
-            places = _sources.places(jaxpr, _ROOT, context.calls, context.shown)
+            places = _sources.places(
+                jaxpr, _ROOT, context.calls, context.shown, whole=context.parent is None
+            )
             self.analysed[key] = places, dead[::-1]
         return self.analysed[key]
 
@@ -752,7 +754,6 @@ class _Recorder:
     def step(self, index: int, step: _Step) -> Step:
         frames = tuple(_sources.site(c) for c in step.calls)
         values = [self.variables[k] for k in step.inputs]
-        made = [self.variables[k] for k in step.outputs]
         return Step(
             index,
             step.parent,
@@ -763,7 +764,7 @@ class _Recorder:
             tuple(step.inputs),
             tuple(step.outputs),
             tuple(step.children),
-            _rule(step, values, made),
+            None,
             step.note,
             step.flops,
             step.bytes,
@@ -773,7 +774,7 @@ class _Recorder:
             frames,
             step.returns,
             step.spoiled,
-            _local(step, values, made),
+            _local(step, values),
         )
 
 
@@ -840,21 +841,14 @@ def _itemsize(dtype: str) -> int:
 
 
 def _all_finite(x: Any) -> bool:
-    return bool(
-        np.isfinite(np.asarray(x).astype(np.complex128 if np.iscomplexobj(x) else np.float64)).all()
-    )
-
-
-def _rule(step: _Step, inputs: list[_Variable], outputs: list[_Variable]) -> Rule | None:
-    """The local rule as mathematics, where the operation has one in the list of rules."""
-    return None
+    return bool(np.isfinite(np.asarray(x)).all())
 
 
 LARGEST = 2**22
 """How many entries a local Jacobian may have."""
 
 
-def _local(step: _Step, inputs: list[_Variable], outputs: list[_Variable]) -> _Local | None:
+def _local(step: _Step, inputs: list[_Variable]) -> _Local | None:
     """The operation at its inputs, to be differentiated by itself."""
     if step.equation is None:
         return None

@@ -208,6 +208,7 @@ FUNCTIONS = {
     ),
     "fori_loop": (lambda t: lax.fori_loop(0, 5, lambda i, c: c * jnp.sin(t) + i, t), (2.0,)),
     "a branch": (lambda t: lax.cond(t > 0, jnp.sin, jnp.cos, t), (2.0,)),
+    "a branch that does nothing": (lambda t: lax.cond(t < 0, jnp.sin, lambda t: t, t), (2.0,)),
     "a switch": (lambda t: lax.switch(7, [jnp.sin, jnp.cos, lambda t: t**3], t), (2.0,)),
     "while apart": (lambda t: t * lax.while_loop(lambda c: c < 3, lambda c: c + 1, 0), (2.0,)),
     "checkpoint": (
@@ -274,6 +275,14 @@ class TestNumbers:
         )
         record = trace(lambda t: (t * f(jnp.array([1, 3, 2]))).sum(), jnp.ones(3))
         np.testing.assert_array_equal(record.gradients[0], [2.0, 8.0, 4.0])
+
+    def test_a_result_that_does_not_depend_on_the_arguments(self):
+        record = trace(lambda t: 3.0, x)
+        assert isinstance(record.value, jax.Array)
+        assert record.value == 3.0
+        np.testing.assert_array_equal(record.gradients[0], jnp.zeros(5))
+        record = trace(lambda t: t, 2.0)
+        assert (record.value, record.gradients, record.steps) == (2.0, (1.0,), ())
 
     def test_a_loop_of_no_steps(self):
         record = trace(lambda t: lax.scan(lambda c, a: (c * a, c), t[0], t[:0])[0], x)
@@ -446,6 +455,25 @@ class TestSource:
 
         functions = [s.function for s in trace(here, x).steps if s.operation == "tanh"]
         assert functions == ["here.layer", "here.layer"]
+
+    def test_a_compiled_function_that_was_used_elsewhere(self):
+        compiled = jax.jit(lambda t: layer(M, t).sum())
+
+        def elsewhere(t):
+            return compiled(t) * 2
+
+        first = trace(elsewhere, x).steps
+        again = trace(compiled, x).steps
+        name = f"<lambda:{compiled.__wrapped__.__code__.co_firstlineno}>"
+        assert [s.function for s in first if s.operation == "tanh"] == [f"elsewhere.{name}.layer"]
+        assert [s.function for s in again if s.operation == "tanh"] == [f"{name}.layer"]
+        assert jax.tree.all(
+            jax.tree.map(
+                jnp.array_equal,
+                trace(compiled, x).gradients[0] * 2,
+                trace(elsewhere, x).gradients[0],
+            )
+        )
 
     def test_a_function_without_source(self):
         namespace = {"jnp": jnp}
