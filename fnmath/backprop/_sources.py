@@ -38,10 +38,14 @@ _FOREIGN = tuple(
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
 
 
+Names = tuple[Any, ...]
+"""Of an assignment's left side: names, or tuples of them again."""
+
+
 class Expression(NamedTuple):
     """What becomes of an expression of the source: it is given names, or returned."""
 
-    names: tuple[str, ...]
+    names: Names
     returned: bool
 
 
@@ -51,7 +55,7 @@ class Place(NamedTuple):
     calls: tuple[Call, ...]
     raw: tuple[Call, ...]
     """The calls as the equation remembers them."""
-    names: tuple[str, ...]
+    names: Names
     returns: int
     """How many of the innermost calls it finishes: its result is theirs."""
 
@@ -121,9 +125,9 @@ def _within(found: tuple[Call, ...], outer: tuple[Call, ...], jaxpr: Any) -> tup
 
 def _finished(
     place: tuple[Call, ...], after: tuple[Call, ...] | None, again: bool
-) -> tuple[tuple[str, ...], int]:
+) -> tuple[Names, int]:
     """The names that an equation's results get, and how many calls return it."""
-    names: tuple[str, ...] = ()
+    names: Names = ()
     returns = 0
     over = False  # whether the call within this expression has just returned
     for k in reversed(range(len(place))):
@@ -186,7 +190,7 @@ def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
             names = _names(target)
             if names:
                 found[_span(node.value)] = Expression(names, False)
-                last[function, ", ".join(names)] = _span(node.value)
+                last[function, ", ".join(flat(names))] = _span(node.value)
         elif isinstance(node, ast.AugAssign):
             names = _names(node.target)
             if names:
@@ -204,8 +208,8 @@ def _span(node: Any) -> Span:
     return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
-def _names(target: ast.expr) -> tuple[str, ...]:
-    """The names of an assignment's left side; none where it is no plain list of names."""
+def _names(target: ast.expr) -> Names:
+    """The names of an assignment's left side; none where it is no list of names, nested or not."""
     if isinstance(target, ast.Name):
         return (target.id,)
     if isinstance(target, ast.Attribute | ast.Subscript):
@@ -213,8 +217,29 @@ def _names(target: ast.expr) -> tuple[str, ...]:
     if isinstance(target, ast.Tuple | ast.List):
         parts = [_names(element) for element in target.elts]
         if all(parts):
-            return tuple(name for part in parts for name in part)
+            return tuple(part[0] if len(part) == 1 else part for part in parts)
     return ()
+
+
+def flat(names: Names) -> list[str]:
+    """The names of a nested list of them."""
+    return [n for part in names for n in ([part] if isinstance(part, str) else flat(part))]
+
+
+def given(names: Names, groups: Sequence[int]) -> list[str]:
+    """The name of each of an equation's results, which come in groups; empty for none.
+
+    A loop's are two groups, what it carries and what it collects: ``h, outputs = scan(…)``. Where
+    one name stands for several results, as the name of a tree does, they are numbered.
+    """
+    number = sum(groups)
+    if len(groups) == len(names) == 2:
+        parts = [(n,) if isinstance(n, str) else n for n in names]
+        return [n for part, k in zip(parts, groups, strict=True) for n in given(part, [k])]
+    if len(names) == 1 and isinstance(names[0], str) and number > 1:
+        return [f"{names[0]}[{i}]" for i in range(number)]
+    all_flat = all(isinstance(n, str) for n in names) or len(groups) == 1
+    return flat(names) if all_flat and len(flat(names)) == number else [""] * number
 
 
 def function_name(code: CodeType) -> str:

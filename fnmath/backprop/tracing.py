@@ -380,7 +380,11 @@ class _Recorder:
 
         for equation, place, last in zip(jaxpr.eqns, places, dead, strict=True):
             outputs = self.equation(equation, [read(v) for v in equation.invars], place, context)
-            self.name(outputs, place.names)
+            groups = [len(outputs)]
+            if equation.primitive.name == "scan":
+                carried = equation.params["num_carry"]
+                groups = [carried, len(outputs) - carried]
+            self.name(outputs, _sources.given(place.names, groups))
             environment |= dict(zip(equation.outvars, outputs, strict=True))
             for v in last:
                 environment.pop(v, None)
@@ -404,15 +408,12 @@ class _Recorder:
             self.analysed[key] = places, dead[::-1]
         return self.analysed[key]
 
-    def name(self, outputs: Sequence[_Value], names: tuple[str, ...]) -> None:
-        """Give what a step made the name that it has in the source, unless it has one already."""
-        if len(names) == 1 and len(outputs) > 1:
-            names = tuple(f"{names[0]}[{i}]" for i in range(len(outputs)))
-        if len(names) == len(outputs):
-            for v, name in zip(outputs, names, strict=True):
-                variable = self.variables[v.variable]
-                if variable.name == f"v{v.variable}":
-                    variable.name = name
+    def name(self, outputs: Sequence[_Value], names: list[str]) -> None:
+        """Give what a step made the names of the source, unless it has one already."""
+        for v, name in zip(outputs, names, strict=True):
+            variable = self.variables[v.variable]
+            if name and variable.name == f"v{v.variable}":
+                variable.name = name
 
     def open(
         self,

@@ -437,6 +437,22 @@ class TestSource:
             *("params[0].kernel", "params[0].bias", "params[1].kernel", "params[1].bias")
         ]
 
+    def test_what_a_loop_returns_is_named_as_it_is_unpacked(self):
+        def f(t):
+            state, sums = lax.scan(lambda c, a: ((c[0] + a, c[1] * a), c[0]), (0.0, 1.0), t)
+            (total, product), _ = lax.scan(lambda c, a: ((c[0] + a, c[1] * a), None), state, t)
+            low, high = jnp.linalg.eigh(jnp.outer(t, t))
+            high += low
+            return total * product + sums.sum() + high.sum()
+
+        record = trace(f, x)
+        first, second = (s for s in record.steps if s.operation == "scan")
+        names = [v.name for v in variables(record, first.outputs)]
+        assert names == ["state[0]", "state[1]", "sums"]
+        assert [v.name for v in variables(record, second.outputs)] == ["total", "product"]
+        names = [v.name for v in record.variables]
+        assert (names.count("low"), names.count("high")) == (1, 2)
+
     def test_constants_have_the_names_that_f_has_for_them(self):
         data = jnp.arange(5.0)
         record = trace(lambda t, *, more: (t * data * more).sum(), x, more=data + 1)
