@@ -151,11 +151,20 @@ def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]
 _ROOT = inspect.unwrap(_opened(lambda: None, {})).__code__
 
 
+_UNKNOWN_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What JAX raises where a function asks for numbers that are not there yet."""
+
+
 def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operations of f as a jaxpr, and the tree of its result."""
     try:
         jaxpr, shapes = jax.make_jaxpr(_opened(f, kwargs), return_shape=True)(*args)
-    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+    except _UNKNOWN_VALUES as error:
         raise TypeError(_control_flow(error)) from error
     return jaxpr, jax.tree.structure(shapes)
 
@@ -170,6 +179,9 @@ def _control_flow(error: Exception) -> str:
     if isinstance(error, jax.errors.TracerArrayConversionError):
         cure = "jax.numpy instead of numpy"
         problem = "makes a NumPy array"
+    elif isinstance(error, jax.errors.NonConcreteBooleanIndexError):
+        cure = "jnp.where(mask, x, 0), which keeps the shape"
+        problem = "picks a number of entries"
     elif isinstance(error, jax.errors.TracerBoolConversionError):
         cure = "jnp.where or lax.cond for if, lax.scan for while"
         problem = "decides"
