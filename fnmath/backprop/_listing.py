@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 COLUMN = 66
 """Where the numbers stand at most, for lines longer than that."""
+ARGUMENTS = 40
+"""How many arguments are listed."""
 MOST = 3
 """How many results of one line are shown."""
 
@@ -56,7 +58,9 @@ def _summary(trace: Trace) -> str:
     outer = sum(not s.children for s in trace.steps)
     results = [trace.variables[k] for k in trace.results]
     lines = [f"{outer} operations, to {', '.join(_described(v) for v in results)}"]
-    lines += ["from " + _described(trace.variables[k]) for k in trace.arguments]
+    lines += ["from " + _described(trace.variables[k]) for k in trace.arguments[:ARGUMENTS]]
+    more = len(trace.arguments) - ARGUMENTS
+    lines += [f"and {more} more arguments"] if more > 0 else []
     return "\n".join(lines)
 
 

@@ -640,13 +640,16 @@ class _Recorder:
             avals = [v.aval for v in equation.invars], [v.aval for v in equation.outvars]
             draft.flops = _costs.flops(draft.operation, equation.params, *avals)
             draft.bytes = sum(map(_costs.bytes_of, avals))
+        if active and not floating:
+            draft.note = draft.note or "not differentiable"
         if not active or not floating:
             made = _bind(equation, arrays)
             return [self.value(x, "", "step", step) for x in made]
         operation = _Operation(equation, tuple(arrays), tuple(active))
         if not any(self.linear(operation, tuple(floating)).reaches):
-            if not draft.note:
-                draft.note = "not differentiable" if draft.operation != "stop_gradient" else ""
+            stopped = "no gradient passes, as is asked for"
+            flat = "its derivative is 0 wherever it exists"
+            draft.note = draft.note or (stopped if draft.operation == "stop_gradient" else flat)
             made = _bind(equation, arrays)
             return [self.value(x, "", "step", step) for x in made]
         given = [arrays[i] for i in active]

@@ -267,6 +267,12 @@ class TestListing:
     def test_counts_what_is_not_finite(self):
         assert "‖1‖ (1 not finite)" in str(trace(lambda t: t.sum(), jnp.array([jnp.nan, 1.0])))
 
+    def test_leaves_out_the_most_of_many_arguments(self):
+        text = str(trace(lambda ps: sum(ps), [1.0] * 45))
+        assert "from ps[39] " in text
+        assert "ps[40]" not in text
+        assert "and 5 more arguments" in text
+
     def test_is_short_as_a_representation(self):
         record = trace(network, [M], x)
         assert repr(record) == "Trace(3 steps, 5 variables)"

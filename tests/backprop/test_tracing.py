@@ -387,6 +387,17 @@ class TestStructure:
             *("iteration 0", "iteration 1", "iteration 2", "last test")
         ]
 
+    def test_what_passes_no_gradient_says_so(self):
+        def f(t):
+            above = t > 1
+            return jnp.sum(jnp.floor(t) + lax.stop_gradient(t) + jnp.where(above, t, 0))
+
+        record = trace(f, x)
+        assert step_of(record, "gt").note == "not differentiable"
+        assert step_of(record, "floor").note == "its derivative is 0 wherever it exists"
+        assert step_of(record, "stop_gradient").note == "no gradient passes, as is asked for"
+        assert step_of(record, "reduce_sum").note == ""
+
     def test_large_arrays_are_summed_up(self):
         record = trace(lambda t: (t * 2).sum(), jnp.arange(100.0), keep=50)
         (v,) = variables(record, record.arguments)
