@@ -1,9 +1,11 @@
 """Backpropagation: the chain rule from the loss back to every parameter.
 
 one_hidden_layer_forward, …_backward       the whole pass of one network, derived by hand
+trace                                      the pass of any function, every step of it, as data
 dense_backward, activation_backward, …     its links, each beside its forward function
 """
 
+from fnmath.backprop._tables import Cost, Nonfinite, NormRow, Norms
 from fnmath.backprop.one_hidden_layer import (
     Cotangents,
     ForwardPass,
@@ -14,14 +16,27 @@ from fnmath.backprop.one_hidden_layer import (
     one_hidden_layer_forward,
     softmax_cross_entropy_backward,
 )
+from fnmath.backprop.record import Rule, Site, Step, Tensor, Trace, Variable
+from fnmath.backprop.tracing import trace
 
 __all__ = [
+    "Cost",
     "Cotangents",
     "ForwardPass",
+    "Nonfinite",
+    "NormRow",
+    "Norms",
+    "Rule",
+    "Site",
+    "Step",
+    "Tensor",
+    "Trace",
+    "Variable",
     "activation_backward",
     "dense_backward",
     "mean_backward",
     "one_hidden_layer_backward",
     "one_hidden_layer_forward",
     "softmax_cross_entropy_backward",
+    "trace",
 ]

@@ -11,10 +11,13 @@ Rule       the local rule of an operation, in mathematics
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from fnmath import _checks
+from fnmath.backprop import _listing, _tables
 
 
 class Site(NamedTuple):
@@ -54,6 +57,8 @@ class Tensor:
     """A matrix of at most 32 × 32 means of entries, for arrays of at least one axis."""
     whole: np.ndarray | None
     """The array itself, or None where only its summary is kept."""
+    nans: int = 0
+    """How many entries are nan."""
 
     @property
     def size(self) -> int:
@@ -67,7 +72,7 @@ class Variable:
 
     index: int
     name: str
-    """As in the user's source where it can be known: ``params[0].kernel``, ``hidden``; or ``v12``."""
+    """As in the user's source where that can be known: ``params[0].kernel``; or ``v12``."""
     kind: str
     """``argument``, ``constant``, ``literal`` or ``step``."""
     value: Tensor
@@ -87,7 +92,7 @@ class Step:
     operation: str
     """JAX's name of the primitive: ``dot_general``, ``tanh``, ``jit``, ``scan``."""
     label: str
-    """What to call it in pictures: ``tanh``, or the function's name for ``jit``; ``iteration 3``."""
+    """What to call it in pictures: ``tanh``, the function's name for ``jit``, ``iteration 3``."""
     site: Site | None
     function: str
     """The user's function it belongs to, dotted from outside to inside: ``loss.mlp.dense``."""
@@ -106,9 +111,36 @@ class Step:
     backward_bytes: float
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     """The primitive's parameters."""
+    frames: tuple[Site, ...] = ()
+    """The user's calls that were open when it was made, from outside in; the last is ``site``."""
+    returns: int = 0
+    """How many of the innermost of these calls it finishes: its result is theirs."""
+    spoiled: int = 0
+    """How many inputs get nan or ±inf from it, though its outputs' cotangents are finite."""
+    local: Callable[[], tuple[Any, ...]] | None = dataclasses.field(default=None, repr=False)
+    """Its local Jacobians, computed when called; None for what is no single operation."""
+
+    def jacobian(self) -> tuple[Any, ...]:
+        """Local Jacobians of the step, as matrices: ∂yᵢ/∂xⱼ for each of its inputs x.
+
+        A row for each entry of its outputs, one output after the other, and a column for each entry
+        of the input. The cotangent of an input is x̄ = Jᵀ ȳ; along a chain of steps, the product of
+        their Jacobians is the Jacobian of the chain.
+
+        Returns:
+            A matrix for each input; None for those that are not floating-point numbers.
+
+        Raises:
+            ValueError: If the step's inputs are not kept whole, the matrix has more than four
+                million entries, or the step is no single operation (a loop's iteration, say).
+        """
+        if self.local is None:
+            problem = f"step {self.index} ({self.label}) is no single operation with a Jacobian"
+            _checks.fail("Step.jacobian", f"{problem}; wanted one of its children")
+        return self.local()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A pass forward and back: every value with its cotangent, in the order they were made."""
 
@@ -125,3 +157,39 @@ class Trace:
     sources: Mapping[str, tuple[int, str]]
     """Of each user function that made a step: its first line's number, and its source text, by
     ``file:function``."""
+
+    def norms(self, *, by: str = "parameter") -> _tables.Norms:
+        """Norms of values and gradients, to see where gradients vanish or explode.
+
+        Args:
+            by: ``parameter`` (the arguments), ``function`` (what each call returned) or ``line``.
+
+        Returns:
+            A table of rows ``name, shape, value, gradient``; print it.
+
+        Raises:
+            ValueError: If ``by`` is none of these.
+        """
+        return _tables.norms(self, by)
+
+    def first_nonfinite(self) -> _tables.Nonfinite | None:
+        """First nan or inf of the pass, forward and then back, and the step that made it.
+
+        Returns:
+            Which step made it of finite numbers, with its source line; None if all are finite.
+        """
+        return _tables.first_nonfinite(self)
+
+    def cost(self) -> _tables.Cost:
+        """Operations and bytes of each step, forward and back, beside those of forward mode.
+
+        Returns:
+            A table; ``forward_mode / reverse_mode`` is what going backwards saves.
+        """
+        return _tables.cost(self)
+
+    def __str__(self) -> str:
+        return _listing.listing(self)
+
+    def __repr__(self) -> str:
+        return f"Trace({len(self.steps)} steps, {len(self.variables)} variables)"

@@ -1,0 +1,907 @@
+"""Backpropagation through any function, step by step, as data.
+
+    forward      v₁ → v₂ → … → vₙ = L           each step by one operation: vₖ = φₖ(v₍ᵢ₎, v₍ⱼ₎, …)
+    backward     v̄ₙ = 1                          v̄ = ∂L/∂v, of v's own shape
+                 v̄ᵢ += (∂φₖ/∂vᵢ)ᵀ v̄ₖ              for each input vᵢ of step k, last step first
+
+A value that is used twice gets a cotangent from each use, and they are added. Every operation needs
+to know only its own inputs and its output's cotangent: that is all there is to the chain rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fnmath import _checks
+from fnmath.backprop import _costs, _sources, _tensors
+from fnmath.backprop.record import Step, Tensor, Trace, Variable
+from fnmath.calculus import _trees
+
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat2", "checkpoint")
+_AUTHORED = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+
+
+class _Value(NamedTuple):
+    """A number of the pass as it stands in the environment of a jaxpr."""
+
+    array: Any
+    variable: int
+    active: bool
+    """Whether it depends, differentiably, on an argument."""
+
+
+class _Context(NamedTuple):
+    """Where a jaxpr is run: within which step, and which calls of the source."""
+
+    parent: int | None
+    calls: tuple[_sources.Call, ...]
+    """As the equations remember them."""
+    shown: tuple[_sources.Call, ...]
+    passive: bool
+    """Whether only values are wanted, because the derivative is its author's."""
+
+
+class _Pullback(NamedTuple):
+    """The way back through one operation."""
+
+    step: int
+    inputs: list[int]
+    outputs: list[int]
+    apply: Callable[[list[Any]], list[Any]]
+    """From the outputs' cotangents, None where there is none, to those of the inputs."""
+
+
+def trace(
+    f: Callable[..., Any], *args: Any, cotangent: Any = None, keep: float = 4096, **kwargs: Any
+) -> Trace:
+    """Backward pass of f at its arguments, as a record of every step, value and cotangent.
+
+        v̄ = ∂L/∂v    for L = f(args), and every value v on the way
+
+    The function is run twice: once by JAX, without numbers, to learn of which operations it
+    consists, and once operation by operation with its numbers, forward and then back. Compiled
+    functions, loops, branches and functions with derivatives of their own are opened up; the steps
+    they consist of are children of their step. A loop has a step for each iteration.
+
+    The numbers are those that JAX computes when it runs the same operations one by one
+    (``jax.disable_jit``). A compiler that fuses operations may round otherwise.
+
+    Args:
+        f: The function. Its result is one floating-point number, unless a cotangent is given.
+        args: Its arguments, trees of arrays. Gradients are taken with respect to all that hold
+            floating-point numbers; integers, booleans and random keys are carried along.
+        cotangent: L̄ for a result that is not one number: a tree of the result's shapes.
+        keep: The size up to which arrays are kept whole; of larger ones there is a summary (norm,
+            extremes, histogram, a small image). ``math.inf`` keeps all.
+        kwargs: Further arguments of f, passed on as they are and without a gradient.
+
+    Returns:
+        The record. Print it for the source with its values and gradients on each line.
+
+    Raises:
+        TypeError: If f is no function; if an argument is not an array, or all are integers; if it
+            is called under ``jit``, ``grad`` or ``vmap``, where there are no numbers; if f decides
+            by ``if`` or ``while`` on an array, or returns something else than floating-point
+            numbers.
+        ValueError: If the result is not one number and no cotangent is given, the cotangent does
+            not fit, ``keep`` is negative, or a gradient has to pass a ``while_loop``.
+
+    Example:
+        >>> def loss(w, x):
+        ...     h = jnp.tanh(w @ x)
+        ...     return h @ h
+        >>> record = trace(loss, jnp.eye(2), jnp.array([1.0, 2.0]))
+        >>> [step.operation for step in record.steps]
+        ['dot_general', 'tanh', 'dot_general']
+        >>> h = record.variables[record.steps[1].outputs[0]]
+        >>> print(f"{h.cotangent.norm / h.value.norm:.1f}")  # h̄ = 2 h
+        2.0
+
+    Source:
+        Griewank and Walther, Evaluating Derivatives (2008), §3.2; Baydin et al., Automatic
+        Differentiation in Machine Learning: a Survey (2018), §3.2.
+    """
+    _checks.function("trace", "f", f)
+    _checks.scalar("trace", "keep", keep, above=0, closed="[]")
+    leaves, tree = jax.tree.flatten(args)
+    names = _argument_names(f, args)
+    arrays = [_checked_array(name, x) for name, x in zip(names, leaves, strict=True)]
+    _check_differentiable(names, arrays)
+    jaxpr, result_tree = _jaxpr(f, jax.tree.unflatten(tree, arrays), kwargs)
+    seeds = _seeds(f, jaxpr.out_avals, result_tree, cotangent)
+    _check_numbers([*names, "keep"], [*arrays, keep], jaxpr.consts)
+    recorder = _Recorder(keep)
+    inputs = [
+        recorder.value(x, name, "argument", None, active=_is_inexact(x))
+        for name, x in zip(names, arrays, strict=True)
+    ]
+    known = _closure_names(f, kwargs)
+    constants = [recorder.value(c, known.get(id(c), ""), "constant", None) for c in jaxpr.consts]
+    results = recorder.run(jaxpr.jaxpr, constants, inputs, _Context(None, (), (), False))
+    gradients = jax.tree.unflatten(tree, recorder.backward(results, seeds, inputs))
+    value = jax.tree.unflatten(result_tree, [jnp.asarray(v.array) for v in results])
+    return recorder.trace(value, gradients, inputs, results)
+
+
+def _check_differentiable(names: list[str], arrays: list[jax.Array]) -> None:
+    if not any(map(_is_inexact, arrays)):
+        held = ", ".join(f"{n} {x.dtype}" for n, x in zip(names, arrays, strict=True)) or "none"
+        problem = f"no argument holds floating-point numbers ({held}); wanted one to differentiate"
+        _checks.fail("trace", problem, "x.astype(jnp.float32)", error=TypeError)
+
+
+def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
+    """The function as JAX traces it; every call that is open within is the user's."""
+
+    def opened(*args: Any) -> Any:
+        return f(*args, **kwargs)
+
+    return opened
+
+
+_ROOT = inspect.unwrap(_opened(lambda: None, {})).__code__
+
+
+_UNKNOWN_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What JAX raises where a function asks for numbers that are not there yet."""
+
+
+def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The operations of f as a jaxpr, and the tree of its result."""
+    try:
+        jaxpr, shapes = jax.make_jaxpr(_opened(f, kwargs), return_shape=True)(*args)
+    except _UNKNOWN_VALUES as error:
+        raise TypeError(_control_flow(error)) from error
+    return jaxpr, jax.tree.structure(shapes)
+
+
+def _control_flow(error: Exception) -> str:
+    """What to do about a function that wants to see numbers before there are any."""
+    place = ""
+    for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
+        if not _sources.is_foreign(frame.filename) and frame.filename != __file__:
+            line = (frame.code_context or [""])[0].strip()
+            place = f"{frame.filename}:{frame.lineno}: `{line}` "
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        cure = "jax.numpy instead of numpy"
+        problem = "makes a NumPy array"
+    elif isinstance(error, jax.errors.NonConcreteBooleanIndexError):
+        cure = "jnp.where(mask, x, 0), which keeps the shape"
+        problem = "picks a number of entries"
+    elif isinstance(error, jax.errors.TracerBoolConversionError):
+        cure = "jnp.where or lax.cond for if, lax.scan for while"
+        problem = "decides"
+    else:
+        cure = "a Python number from shapes, or lax.switch, lax.scan"
+        problem = "takes a Python number"
+    return (
+        f"trace: {place}{problem} by the values of an array, and f is traced without values; "
+        f"wanted operations of JAX; did you mean {cure}?"
+    )
+
+
+def _argument_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    """The Python expression that picks out each leaf: ``params[0].kernel``."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in parameters if p.kind in kinds]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "args")
+    names += [f"{rest}[{i}]" for i in range(len(args) - len(names))]
+    return [
+        name + jax.tree_util.keystr(path)
+        for name, x in zip(names, args, strict=False)
+        for path, _ in jax.tree_util.tree_leaves_with_path(x)
+    ]
+
+
+def _checked_array(name: str, x: Any) -> jax.Array:
+    """A leaf of the arguments as an array of numbers, booleans or keys."""
+    is_key = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    if not is_key:
+        if callable(x) or isinstance(x, str):
+            problem = f"{name} is a {type(x).__name__}; wanted an array"
+            cure = "a keyword argument, which is passed on as it is, or functools.partial"
+            _checks.fail("trace", problem, cure, error=TypeError)
+        _checks.array("trace", name, x)
+    return jnp.asarray(x)
+
+
+def _check_numbers(names: list[str], arrays: list[Any], constants: list[Any]) -> None:
+    """Raise if a record is asked for where there are no numbers."""
+    for name, x in zip(
+        [*names, *["a constant of f"] * len(constants)], [*arrays, *constants], strict=True
+    ):
+        if isinstance(x, Tracer):
+            problem = f"{name} is a tracer, and a record needs numbers; call trace outside of jit, "
+            problem += "grad and vmap, and the transformed function within"
+            _checks.fail("trace", problem, "trace(jax.vmap(f), ...)", error=TypeError)
+
+
+def _is_inexact(x: Any) -> bool:
+    return bool(jnp.issubdtype(x.dtype, jnp.inexact))
+
+
+def _closure_names(f: Callable[..., Any], kwargs: dict[str, Any]) -> dict[int, str]:
+    """What f calls the arrays that it did not get as arguments, by their identity."""
+    while isinstance(f, functools.partial):
+        kwargs = {**f.keywords, **kwargs}
+        f = f.func
+    f = inspect.unwrap(f)
+    trees = dict(kwargs)
+    if inspect.isfunction(f):
+        trees |= inspect.getclosurevars(f).nonlocals
+        trees |= {k: v for k, v in inspect.getclosurevars(f).globals.items() if _is_data(v)}
+    return {
+        id(leaf): name + jax.tree_util.keystr(path)
+        for name, tree in trees.items()
+        if _is_data(tree)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _is_data(x: Any) -> bool:
+    return not (callable(x) or inspect.ismodule(x))
+
+
+def _seeds(
+    f: Callable[..., Any], results: Sequence[Any], tree: Any, cotangent: Any
+) -> list[Any | None]:
+    """The cotangents of the results: 1 for a single number, or those that were given."""
+    name = _trees.name_of(f)
+    shapes, dtypes = [a.shape for a in results], [a.dtype for a in results]
+    if cotangent is None:
+        if len(results) != 1 or shapes[0]:
+            came = f"shape {shapes[0]}" if len(results) == 1 else f"{len(results)} arrays"
+            problem = f"{name} returned {came}; wanted a scalar, or its cotangent"
+            _checks.fail("trace", problem, f"{name}(...).mean(), or trace(..., cotangent=...)")
+        if not jnp.issubdtype(dtypes[0], jnp.floating):
+            problem = f"{name} returned dtype {dtypes[0]}; wanted a floating dtype"
+            _checks.fail("trace", problem, error=TypeError)
+        return [jnp.ones((), dtypes[0])]
+    leaves, given = jax.tree.flatten(cotangent, is_leaf=lambda x: x is None)
+    if len(leaves) != len(results) or (given != tree and all(x is not None for x in leaves)):
+        _checks.fail("trace", f"cotangent has the tree {given}; wanted {tree}, that of the result")
+    for leaf, shape, dtype in zip(leaves, shapes, dtypes, strict=True):
+        if leaf is None or not jnp.issubdtype(dtype, jnp.inexact):
+            continue
+        real = jnp.issubdtype(dtype, jnp.floating)
+        (_checks.floating if real else _checks.inexact)("trace", cotangent=leaf)
+        if isinstance(leaf, Tracer):
+            _check_numbers(["cotangent"], [leaf], [])
+        if jnp.shape(leaf) != shape:
+            problem = f"cotangent has shape {jnp.shape(leaf)}; wanted {shape}, that of the result"
+            _checks.fail("trace", problem)
+    return [
+        jnp.asarray(leaf, dtype)
+        if leaf is not None and jnp.issubdtype(dtype, jnp.inexact)
+        else None
+        for leaf, dtype in zip(leaves, dtypes, strict=True)
+    ]
+
+
+def _bind(equation: Any, arrays: Sequence[Any]) -> list[Any]:
+    """What an equation makes of these arrays, as a list."""
+    params = equation.primitive.get_bind_params(equation.params)
+    with equation.ctx.manager:
+        made = equation.primitive.bind(*arrays, **params)
+    return list(made) if equation.primitive.multiple_results else [made]
+
+
+@dataclasses.dataclass
+class _Variable:
+    """A variable while its record is made."""
+
+    name: str
+    kind: str
+    value: Tensor
+    producer: int | None
+    cotangent: Tensor | None = None
+
+
+@dataclasses.dataclass
+class _Step:
+    """A step while its record is made."""
+
+    parent: int | None
+    operation: str
+    label: str
+    calls: tuple[_sources.Call, ...]
+    inputs: list[int]
+    returns: int = 0
+    outputs: list[int] = dataclasses.field(default_factory=list)
+    children: list[int] = dataclasses.field(default_factory=list)
+    note: str = ""
+    flops: float = 0.0
+    bytes: float = 0.0
+    backward_flops: float = 0.0
+    backward_bytes: float = 0.0
+    spoiled: int = 0
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    equation: Any = None
+
+
+class _Linear(NamedTuple):
+    """What is known of an operation's way back from the shapes alone."""
+
+    flops: float
+    reaches: tuple[bool, ...]
+    """For each input whether the cotangents reach it at all."""
+
+
+class _Recorder:
+    """The pass as it is run: its variables, its steps, and the way back through them."""
+
+    def __init__(self, keep: float):
+        self.keep = keep
+        self.variables: list[_Variable] = []
+        self.steps: list[_Step] = []
+        self.tape: list[_Pullback] = []
+        self.cotangents: dict[int, Any] = {}
+        self.literals: dict[Any, _Value] = {}
+        self.known: dict[Any, _Linear] = {}
+        self.analysed: dict[Any, Any] = {}
+        self.alive: list[Any] = []  # what the identities in the dictionaries belong to
+
+    def value(
+        self, x: Any, name: str, kind: str, producer: int | None, *, active: bool = False
+    ) -> _Value:
+        """A new variable."""
+        index = len(self.variables)
+        tensor = _tensors.summary(x, self.keep)
+        self.variables.append(_Variable(name or f"v{index}", kind, tensor, producer))
+        return _Value(x, index, active)
+
+    def literal(self, v: Any) -> _Value:
+        """A number that stands in the jaxpr itself; each is one variable."""
+        key = id(v.val) if np.ndim(v.val) else (type(v.val), str(v.aval), repr(v.val))
+        if key not in self.literals:
+            self.alive.append(v)
+            kind = "constant" if np.ndim(v.val) else "literal"
+            self.literals[key] = self.value(
+                v.val, "" if np.ndim(v.val) else str(np.asarray(v.val)), kind, None
+            )
+        return self.literals[key]
+
+    def run(
+        self, jaxpr: Any, constants: Sequence[_Value], args: Sequence[_Value], context: _Context
+    ) -> list[_Value]:
+        """The results of a jaxpr, each of its equations recorded."""
+        places, dead = self.analysis(jaxpr, context)
+        environment = dict(zip(jaxpr.constvars, constants, strict=True))
+        environment |= dict(zip(jaxpr.invars, args, strict=True))
+
+        def read(v: Any) -> _Value:
+            return self.literal(v) if hasattr(v, "val") else environment[v]
+
+        for equation, place, last in zip(jaxpr.eqns, places, dead, strict=True):
+            outputs = self.equation(equation, [read(v) for v in equation.invars], place, context)
+            groups = [len(outputs)]
+            if equation.primitive.name == "scan":
+                carried = equation.params["num_carry"]
+                groups = [carried, len(outputs) - carried]
+            self.name(outputs, _sources.given(place.names, groups))
+            environment |= dict(zip(equation.outvars, outputs, strict=True))
+            for v in last:
+                environment.pop(v, None)
+        return [read(v) for v in jaxpr.outvars]
+
+    def analysis(self, jaxpr: Any, context: _Context) -> tuple[list[_sources.Place], list[list]]:
+        """The place of each equation, and the variables of which it is the last use."""
+        key = id(jaxpr), context.calls, context.shown
+        if key not in self.analysed:
+            self.alive.append(jaxpr)
+            seen = {v for v in jaxpr.outvars if not hasattr(v, "val")}
+            dead = []
+            for equation in reversed(jaxpr.eqns):
+                new = {v for v in equation.invars if not hasattr(v, "val")} - seen
+                new |= set(equation.outvars) - seen
+                seen |= new
+                dead.append(list(new))
+            places = _sources.places(
+                jaxpr, _ROOT, context.calls, context.shown, whole=context.parent is None
+            )
+            self.analysed[key] = places, dead[::-1]
+        return self.analysed[key]
+
+    def name(self, outputs: Sequence[_Value], names: list[str]) -> None:
+        """Give what a step made the names of the source, unless it has one already."""
+        for v, name in zip(outputs, names, strict=True):
+            variable = self.variables[v.variable]
+            if name and variable.name == f"v{v.variable}":
+                variable.name = name
+
+    def open(
+        self,
+        operation: str,
+        label: str,
+        inputs: Sequence[_Value],
+        parent: int | None,
+        calls: tuple[_sources.Call, ...],
+        equation: Any = None,
+    ) -> int:
+        """A new step, still without its outputs."""
+        index = len(self.steps)
+        step = _Step(parent, operation, label, calls, [v.variable for v in inputs])
+        if equation is not None:
+            step.params, step.equation = equation.params, equation
+        self.steps.append(step)
+        if parent is not None:
+            self.steps[parent].children.append(index)
+        return index
+
+    def close(self, step: int, outputs: Sequence[_Value]) -> None:
+        self.steps[step].outputs = [v.variable for v in outputs]
+
+    def equation(
+        self, equation: Any, inputs: list[_Value], place: _sources.Place, context: _Context
+    ) -> list[_Value]:
+        """The results of one equation, recorded as a step, with its children if it has any."""
+        operation = equation.primitive.name
+        label = equation.params.get("name") or operation
+        label = label if isinstance(label, str) else operation
+        step = self.open(operation, label, inputs, context.parent, place.calls, equation)
+        self.steps[step].returns = place.returns
+        within = _Context(step, place.raw, place.calls, context.passive)
+        if operation in _CALLS:
+            outputs = self.call(equation, inputs, within)
+            if operation in ("remat2", "checkpoint"):
+                self.steps[step].note = "computed again in the backward pass"
+                self.steps[step].label = "checkpoint"
+        elif operation in _AUTHORED:
+            inner = equation.params["call_jaxpr"]
+            consts = [self.value(c, "", "constant", None) for c in inner.consts]
+            passive = [v._replace(active=False) for v in inputs]
+            self.steps[step].label = _function_of(inner.jaxpr) or operation
+            self.run(inner.jaxpr, consts, passive, within._replace(passive=True))
+            self.steps[step].note = "derivative by a rule of its author"
+            outputs = self.primitive(step, equation, inputs, context.passive)
+        elif operation == "scan":
+            outputs = self.scan(equation, inputs, within)
+        elif operation == "while":
+            outputs = self.loop(step, equation, inputs, within)
+        elif operation == "cond":
+            branches = equation.params["branches"]
+            taken = min(max(int(inputs[0].array), 0), len(branches) - 1)
+            self.steps[step].note = f"branch {taken} of {len(branches)} taken"
+            outputs = self.closed(branches[taken], inputs[1:], within)
+        else:
+            outputs = self.primitive(step, equation, inputs, context.passive)
+        self.close(step, outputs)
+        return outputs
+
+    def closed(self, jaxpr: Any, inputs: Sequence[_Value], context: _Context) -> list[_Value]:
+        consts = [self.value(c, "", "constant", None) for c in jaxpr.consts]
+        return self.run(jaxpr.jaxpr, consts, inputs, context)
+
+    def call(self, equation: Any, inputs: list[_Value], context: _Context) -> list[_Value]:
+        jaxpr = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+        if hasattr(jaxpr, "consts"):
+            return self.closed(jaxpr, inputs, context)
+        return self.run(jaxpr, [], inputs, context)
+
+    def scan(self, equation: Any, inputs: list[_Value], context: _Context) -> list[_Value]:
+        """A loop of known length: its iterations, between the sequence and its stacked results."""
+        p = equation.params
+        first = p["num_consts"] + p["num_carry"]
+        consts, carry = inputs[: p["num_consts"]], inputs[p["num_consts"] : first]
+        slices = [self.unstacked(x, p["length"], context) for x in inputs[first:]]
+        order = range(p["length"])
+        made: dict[int, list[_Value]] = {}
+        for i in reversed(order) if p["reverse"] else order:
+            given = [*consts, *carry, *(s[i] for s in slices)]
+            step = self.open("iteration", f"iteration {i}", given, context.parent, context.shown)
+            outputs = self.closed(p["jaxpr"], given, context._replace(parent=step))
+            self.close(step, outputs)
+            carry, made[i] = outputs[: p["num_carry"]], outputs[p["num_carry"] :]
+        stacked = [
+            self.stacked([made[i][k] for i in order], v.aval, context)
+            for k, v in enumerate(equation.outvars[p["num_carry"] :])
+        ]
+        return [*carry, *stacked]
+
+    def unstacked(self, x: _Value, length: int, context: _Context) -> list[_Value]:
+        """The elements of a sequence."""
+        step = self.open("unstack", "unstack", [x], context.parent, context.shown)
+        name = self.variables[x.variable].name
+        elements = [
+            self.value(x.array[i], f"{name}[{i}]", "step", step, active=x.active)
+            for i in range(length)
+        ]
+        self.close(step, elements)
+
+        def apply(cotangents: list[Any]) -> list[Any]:
+            zeros = jnp.zeros(x.array.shape[1:], x.array.dtype)
+            return [jnp.stack([zeros if c is None else c for c in cotangents])]
+
+        if x.active and elements:
+            self.tape.append(_Pullback(step, [x.variable], [e.variable for e in elements], apply))
+        return elements
+
+    def stacked(self, elements: list[_Value], aval: Any, context: _Context) -> _Value:
+        """The sequence of these elements."""
+        step = self.open("stack", "stack", elements, context.parent, context.shown)
+        active = any(e.active for e in elements)
+        if elements:
+            whole = jnp.stack([jnp.asarray(e.array) for e in elements])
+        else:
+            whole = jnp.zeros(aval.shape, aval.dtype)
+        output = self.value(whole, "", "step", step, active=active)
+        self.close(step, [output])
+        if active:
+            inputs = [e.variable for e in elements]
+            flows = [e.active for e in elements]
+
+            def apply(cotangents: list[Any]) -> list[Any]:
+                parts = list(cotangents[0])
+                return [c if a else None for c, a in zip(parts, flows, strict=True)]
+
+            self.tape.append(_Pullback(step, inputs, [output.variable], apply))
+        return output
+
+    def loop(
+        self, step: int, equation: Any, inputs: list[_Value], context: _Context
+    ) -> list[_Value]:
+        """A loop that ends by its values: it has no reverse mode, and so no cotangents within."""
+        p = equation.params
+        tests, bodies = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
+        passive = [v._replace(active=False) for v in inputs]
+        carry = passive[bodies:]
+        context = context._replace(passive=True)
+        count = 0
+        while True:
+            label = f"iteration {count}"
+            given = [*passive[:bodies], *carry]
+            inner = self.open("iteration", label, given, context.parent, context.shown)
+            within = context._replace(parent=inner)
+            (goes_on,) = self.closed(p["cond_jaxpr"], [*passive[:tests], *carry], within)
+            if not bool(np.any(goes_on.array)):
+                self.steps[inner].label = "last test"
+                self.close(inner, [goes_on])
+                break
+            new = self.closed(p["body_jaxpr"], [*passive[tests:bodies], *carry], within)
+            if np.ndim(goes_on.array):
+                new = [self.chosen(goes_on, *pair, within) for pair in zip(carry, new, strict=True)]
+            carry = new
+            self.close(inner, carry)
+            count += 1
+        note = f"{count} iterations; no reverse mode, because their number depends on values"
+        self.steps[step].note = note
+        active = any(v.active for v in inputs)
+        outputs = [
+            self.value(
+                v.array, "", "step", step, active=active and _is_inexact(jnp.asarray(v.array))
+            )
+            for v in carry
+        ]
+        if active:
+            place = self.place(step)
+
+            def apply(cotangents: list[Any]) -> list[Any]:
+                problem = (
+                    f"{place}the gradient has to pass a while_loop, which has no reverse mode "
+                    "because the number of its iterations is not known beforehand"
+                )
+                return _checks.fail(
+                    "trace", problem, "lax.scan, or lax.fori_loop with bounds that are known"
+                )
+
+            indices = [v.variable for v in outputs if v.active]
+            self.tape.append(_Pullback(step, [v.variable for v in inputs], indices, apply))
+        return outputs
+
+    def chosen(self, going_on: _Value, old: _Value, new: _Value, context: _Context) -> _Value:
+        """What a mapped loop carries on: where an example's own loop has ended, what it had."""
+        inputs = [going_on, old, new]
+        step = self.open("select_n", "select_n", inputs, context.parent, context.shown)
+        array = jnp.asarray(new.array)
+        mask = jnp.asarray(going_on.array)
+        mask = mask.reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+        output = self.value(jnp.where(mask, array, old.array), "", "step", step)
+        self.close(step, [output])
+        return output
+
+    def place(self, step: int) -> str:
+        calls = self.steps[step].calls
+        if not calls:
+            return ""
+        site = _sources.site(calls[-1])
+        return f"{site.file}:{site.line}: `{site.text}`: "
+
+    def primitive(
+        self, step: int, equation: Any, inputs: list[_Value], passive: bool
+    ) -> list[_Value]:
+        """The results of an operation that is not opened, and the way back through it."""
+        arrays = [v.array for v in inputs]
+        floating = [
+            k
+            for k, v in enumerate(equation.outvars)
+            if hasattr(v.aval, "dtype") and _is_inexact(v.aval)
+        ]
+        active = [] if passive else [i for i, v in enumerate(inputs) if v.active]
+        draft = self.steps[step]
+        if not draft.children:
+            avals = [v.aval for v in equation.invars], [v.aval for v in equation.outvars]
+            draft.flops = _costs.flops(draft.operation, equation.params, *avals)
+            draft.bytes = sum(map(_costs.bytes_of, avals))
+        if active and not floating:
+            draft.note = draft.note or "not differentiable"
+        if not active or not floating:
+            made = _bind(equation, arrays)
+            return [self.value(x, "", "step", step) for x in made]
+        operation = _Operation(equation, tuple(arrays), tuple(active))
+        if not any(self.linear(operation, tuple(floating)).reaches):
+            stopped = "no gradient passes, as is asked for"
+            flat = "its derivative is 0 wherever it exists"
+            draft.note = draft.note or (stopped if draft.operation == "stop_gradient" else flat)
+            made = _bind(equation, arrays)
+            return [self.value(x, "", "step", step) for x in made]
+        given = [arrays[i] for i in active]
+        outs, pull, others = jax.vjp(operation.outputs(tuple(floating)), *given, has_aux=True)
+        made = list(others)
+        for k, x in zip(floating, outs, strict=True):
+            made.insert(k, x)
+        outputs = [
+            self.value(x, "", "step", step, active=k in floating) for k, x in enumerate(made)
+        ]
+
+        def apply(cotangents: list[Any]) -> list[Any]:
+            which = tuple(k for k, c in zip(floating, cotangents, strict=True) if c is not None)
+            seeds = tuple(c for c in cotangents if c is not None)
+            linear = self.linear(operation, which)
+            draft.backward_flops += linear.flops
+            if len(which) == len(floating):
+                back = pull(seeds)
+            else:
+                # A cotangent of zeros is not the same as none: 0 · ∞ is nan.
+                _, subset, _ = jax.vjp(operation.outputs(which), *given, has_aux=True)
+                back = subset(seeds)
+            result: list[Any] = [None] * len(inputs)
+            for i, c, reached in zip(active, back, linear.reaches, strict=True):
+                result[i] = c if reached else None
+            return result
+
+        indices = [outputs[k].variable for k in floating]
+        self.tape.append(_Pullback(step, draft.inputs, indices, apply))
+        return outputs
+
+    def linear(self, operation: _Operation, which: tuple[int, ...]) -> _Linear:
+        """The way back from some of an operation's outputs, by the shapes; found once for each."""
+        key = operation.key(which)
+        if key is None or key not in self.known:
+            found = operation.linear(which)
+            if key is None:
+                return found
+            self.alive.append(operation.equation)
+            self.known[key] = found
+        return self.known[key]
+
+    def backward(
+        self, results: list[_Value], seeds: list[Any | None], inputs: list[_Value]
+    ) -> list[Any | None]:
+        """The gradients: the cotangents of the results, taken back through every step."""
+        for v, seed in zip(results, seeds, strict=True):
+            if seed is not None:
+                self.add(v.variable, seed)
+        while self.tape:
+            entry = self.tape.pop()
+            cotangents = [self.take(k) for k in entry.outputs]
+            if all(c is None for c in cotangents):
+                continue
+            back = entry.apply(cotangents)
+            step = self.steps[entry.step]
+            step.backward_bytes += _costs.bytes_of(
+                c for c in (*cotangents, *back) if c is not None
+            ) + sum(map(self.bytes_of, {*entry.inputs}))
+            if all(_all_finite(c) for c in cotangents if c is not None):
+                step.spoiled = sum(not _all_finite(c) for c in back if c is not None)
+            # JAX, too, adds the cotangent of the last input first.
+            for k, c in reversed(list(zip(entry.inputs, back, strict=True))):
+                if c is not None:
+                    self.add(k, c)
+        gradients = {v.variable: self.take(v.variable) for v in inputs}
+        return [
+            None if not v.active else jnp.zeros_like(v.array) if g is None else g
+            for v, g in ((v, gradients[v.variable]) for v in inputs)
+        ]
+
+    def bytes_of(self, variable: int) -> float:
+        tensor = self.variables[variable].value
+        return float(tensor.size * _itemsize(tensor.dtype))
+
+    def add(self, variable: int, cotangent: Any) -> None:
+        known = self.cotangents.get(variable)
+        self.cotangents[variable] = cotangent if known is None else jax.lax.add(known, cotangent)
+
+    def take(self, variable: int) -> Any | None:
+        """The cotangent of a variable, complete now; its summary stays in the record."""
+        cotangent = self.cotangents.pop(variable, None)
+        if cotangent is not None:
+            self.variables[variable].cotangent = _tensors.summary(cotangent, self.keep)
+        return cotangent
+
+    def trace(
+        self, value: Any, gradients: tuple[Any, ...], inputs: list[_Value], results: list[_Value]
+    ) -> Trace:
+        """The finished record."""
+        for step in reversed(self.steps):
+            if step.parent is not None:
+                parent = self.steps[step.parent]
+                parent.flops += step.flops
+                parent.bytes += step.bytes
+                parent.backward_flops += step.backward_flops
+                parent.backward_bytes += step.backward_bytes
+            if step.operation in ("remat2", "checkpoint"):
+                step.backward_flops += step.flops
+                step.backward_bytes += step.bytes
+        codes = dict.fromkeys(code for step in self.steps for code, _ in step.calls)
+        sources = {
+            f"{c.co_filename}:{_sources.function_name(c)}": _sources.source(c) for c in codes
+        }
+        return Trace(
+            value,
+            gradients,
+            tuple(
+                Variable(i, v.name, v.kind, v.value, v.cotangent, v.producer)
+                for i, v in enumerate(self.variables)
+            ),
+            tuple(self.step(i, step) for i, step in enumerate(self.steps)),
+            tuple(v.variable for v in inputs),
+            tuple(v.variable for v in results),
+            sources,
+        )
+
+    def step(self, index: int, step: _Step) -> Step:
+        frames = tuple(_sources.site(c) for c in step.calls)
+        values = [self.variables[k] for k in step.inputs]
+        return Step(
+            index,
+            step.parent,
+            step.operation,
+            step.label,
+            frames[-1] if frames else None,
+            _sources.dotted(step.calls),
+            tuple(step.inputs),
+            tuple(step.outputs),
+            tuple(step.children),
+            None,
+            step.note,
+            step.flops,
+            step.bytes,
+            step.backward_flops,
+            step.backward_bytes,
+            step.params,
+            frames,
+            step.returns,
+            step.spoiled,
+            _local(step, values),
+        )
+
+
+class _Operation(NamedTuple):
+    """An equation with its inputs, as a function of the active ones among them."""
+
+    equation: Any
+    arrays: tuple[Any, ...]
+    active: tuple[int, ...]
+
+    def outputs(self, which: tuple[int, ...]) -> Callable[..., tuple[tuple, tuple]]:
+        """The function to some of the outputs, and, apart, the others."""
+
+        def apply(*given: Any) -> tuple[tuple, tuple]:
+            arrays = list(self.arrays)
+            for i, x in zip(self.active, given, strict=True):
+                arrays[i] = x
+            made = _bind(self.equation, arrays)
+            others = tuple(x for k, x in enumerate(made) if k not in which)
+            return tuple(made[k] for k in which), others
+
+        return apply
+
+    def key(self, which: tuple[int, ...]) -> Any:
+        """What the way back depends on; None if that cannot be compared."""
+        params = tuple(sorted(self.equation.params.items(), key=lambda item: item[0]))
+        avals = tuple(str(v.aval) for v in self.equation.invars)
+        key = self.equation.primitive, params, avals, self.active, which
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
+
+    def linear(self, which: tuple[int, ...]) -> _Linear:
+        def back(given: Any, cotangents: Any) -> Any:
+            return jax.vjp(self.outputs(which), *given, has_aux=True)[1](cotangents)
+
+        given = tuple(self.arrays[i] for i in self.active)
+        avals = [self.equation.outvars[k].aval for k in which]
+        seeds = tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals)
+        jaxpr = jax.make_jaxpr(back)(given, seeds).jaxpr
+        reached = _costs.dependences(jaxpr, set(jaxpr.invars[len(given) :]))
+        forward = _costs.jaxpr_flops(_Single((self.equation,)))
+        return _Linear(
+            max(0.0, _costs.jaxpr_flops(jaxpr) - forward),
+            tuple(not hasattr(v, "val") and v in reached for v in jaxpr.outvars),
+        )
+
+
+class _Single(NamedTuple):
+    """A jaxpr of one equation, as far as its cost is concerned."""
+
+    eqns: tuple[Any, ...]
+
+
+def _function_of(jaxpr: Any) -> str:
+    info = jaxpr.debug_info
+    return info.func_name.split(".")[-1] if info is not None else ""
+
+
+def _itemsize(dtype: str) -> int:
+    return jnp.dtype(dtype).itemsize if not dtype.startswith("key") else 8
+
+
+def _all_finite(x: Any) -> bool:
+    return bool(np.isfinite(np.asarray(x)).all())
+
+
+LARGEST = 2**22
+"""How many entries a local Jacobian may have."""
+
+
+def _local(step: _Step, inputs: list[_Variable]) -> _Local | None:
+    """The operation at its inputs, to be differentiated by itself."""
+    if step.equation is None:
+        return None
+    large = [f"{v.name} has {v.value.size} entries" for v in inputs if v.value.whole is None]
+    return _Local(step.label, step.equation, tuple(v.value for v in inputs), ", ".join(large))
+
+
+class _Local(NamedTuple):
+    """An operation at its inputs, to be differentiated by itself."""
+
+    label: str
+    equation: Any
+    values: tuple[Tensor, ...]
+    large: str
+
+    def __call__(self) -> tuple[Any, ...]:
+        """For each input the Jacobian matrix of all floating-point outputs; None if it has none."""
+        if self.large:
+            problem = f"the inputs of {self.label} are not kept whole ({self.large})"
+            _checks.fail("Step.jacobian", problem, "trace(..., keep=math.inf)")
+        outs = tuple(k for k, v in enumerate(self.equation.outvars) if _is_inexact(v.aval))
+        arrays = tuple(map(jnp.asarray, (x.whole for x in self.values)))
+        active = tuple(i for i, v in enumerate(self.equation.invars) if _is_inexact(v.aval))
+        rows = sum(_costs.size(self.equation.outvars[k].aval) for k in outs)
+        columns = max((self.values[i].size for i in active), default=0)
+        if rows * columns > LARGEST:
+            problem = f"the Jacobian of {self.label} is {rows} × {columns}; wanted a smaller step"
+            _checks.fail("Step.jacobian", problem)
+        operation = _Operation(self.equation, arrays, active)
+
+        def flat(given: list[Any]) -> jax.Array:
+            made, _ = operation.outputs(outs)(*given)
+            return jnp.concatenate([x.reshape(-1) for x in made])
+
+        result: list[Any] = [None] * len(arrays)
+        if outs:
+            matrices = jax.jacrev(flat)([arrays[i] for i in active])
+            for i, matrix in zip(active, matrices, strict=True):
+                result[i] = matrix.reshape(rows, -1)
+        return tuple(result)
