@@ -23,6 +23,7 @@ from jax.core import Tracer
 
 from fnmath import _checks
 from fnmath.backprop import _costs, _sources, _tensors
+from fnmath.backprop._rules import local_rule
 from fnmath.backprop.record import Step, Tensor, Trace, Variable
 from fnmath.calculus import _trees
 
@@ -102,6 +103,8 @@ def trace(
         >>> record = trace(loss, jnp.eye(2), jnp.array([1.0, 2.0]))
         >>> [step.operation for step in record.steps]
         ['dot_general', 'tanh', 'dot_general']
+        >>> print(*record.steps[1].rule.backward)
+        x̄ = (1 − y²) ȳ
         >>> h = record.variables[record.steps[1].outputs[0]]
         >>> print(f"{h.cotangent.norm / h.value.norm:.1f}")  # h̄ = 2 h
         2.0
@@ -770,6 +773,8 @@ class _Recorder:
     def step(self, index: int, step: _Step) -> Step:
         frames = tuple(_sources.site(c) for c in step.calls)
         values = [self.variables[k] for k in step.inputs]
+        given = [v.value for v in values]
+        made = [self.variables[k].value for k in step.outputs]
         return Step(
             index,
             step.parent,
@@ -780,7 +785,7 @@ class _Recorder:
             tuple(step.inputs),
             tuple(step.outputs),
             tuple(step.children),
-            None,
+            local_rule(step.operation, step.params, given, made),
             step.note,
             step.flops,
             step.bytes,
