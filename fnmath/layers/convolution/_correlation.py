@@ -207,10 +207,19 @@ def _batched(operands: Any, axes: Any, *, role: str, sets: int, **static: Any) -
     return _unfolded(answer, role, axis, **where, size=size), 0
 
 
-correlate_p.def_abstract_eval(_result)
-correlate_p.def_impl(
-    jax.jit(correlate_p.bind, static_argnames=("grid", "role", "groups", "method", "sets"))
+_compiled = jax.jit(
+    _computed, static_argnames=("default", "grid", "role", "groups", "method", "sets")
 )
+
+
+def _run(a: jax.Array, b: jax.Array, **static: Any) -> jax.Array:
+    """By itself it is compiled, unless that is forbidden: ``jax.disable_jit``."""
+    platforms = {device.platform for device in a.devices()}
+    return _compiled(a, b, default=None if platforms == {"cpu"} else "lax", **static)
+
+
+correlate_p.def_abstract_eval(_result)
+correlate_p.def_impl(_run)
 ad.defbilinear(correlate_p, functools.partial(_transposed, 0), functools.partial(_transposed, 1))
 batching.primitive_batchers[correlate_p] = _batched
 mlir.register_lowering(

@@ -218,6 +218,17 @@ def test_sums_of_entries_are_formed_once(method):
     np.testing.assert_array_equal(compiled(jnp.ones_like(kernel), x)[:, 1, 1], 9)
 
 
+@pytest.mark.parametrize("method", [None, "taps", "lax"])
+def test_without_compilation(method):
+    """As one looks for a mistake, step by step."""
+    x, kernel = jnp.ones((2, 5, 5, 3)), jnp.ones((3, 3, 3, 4))
+    loss = lambda x, k: jnp.sum(conv(ConvParams(k), x, method=method) ** 2)  # noqa: E731
+    expected = jax.grad(loss, (0, 1))(x, kernel)
+    with jax.disable_jit():
+        found = jax.grad(loss, (0, 1))(x, kernel)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, expected)
+
+
 def test_per_example_gradients_of_depthwise_kernels():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((3, 6, 6, 4)))
     kernel = jnp.ones((3, 3, 1, 4))
