@@ -158,18 +158,20 @@ def _careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
 def _quick_or_careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
     """For a CPU, where passes over memory are what costs, and a choice costs nothing."""
     quick = _quick(over, x, where)
-    careful = functools.partial(_careful, over, x, epsilon, where)
-    return jax.lax.cond(_enough(quick, epsilon), lambda: quick, careful)
+    enough = _enough(quick, epsilon)
+
+    def mixed() -> _Moments:  # so that a population's numbers do not depend on the others
+        careful = _careful(over, x, epsilon, where)
+        return _Moments(*(jnp.where(enough, *both) for both in zip(quick, careful, strict=True)))
+
+    return jax.lax.cond(_for_all(jnp.all(enough)), lambda: quick, mixed)
 
 
 def _enough(found: _Moments, epsilon: Array) -> Array:
-    """Whether no square has left the range, and no mean was too far off for the variances.
-
-    It is one answer for all populations, those of mapped examples too.
-    """
+    """Of each population, whether no square has left the range, and its mean was near enough."""
     total, finfo = found.square + epsilon, jnp.finfo(found.square.dtype)
     near = jnp.square(found.rest) <= 2.0**-12 * total
-    return _for_all(jnp.all(near & (total >= 2.0 ** (finfo.minexp // 2)) & (total < jnp.inf)))
+    return near & (total >= 2.0 ** (finfo.minexp // 2)) & (total < jnp.inf)
 
 
 @jax.custom_batching.custom_vmap

@@ -34,7 +34,7 @@ def plain(seed=0):
 )
 def test_what_is_enough(x, epsilon, enough):
     quick = _standard._quick(ROWS, x, None)
-    assert bool(_standard._enough(quick, jnp.asarray(epsilon))) is enough
+    assert bool(_standard._enough(quick, jnp.asarray(epsilon)).all()) is enough
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e-3, 1e15])
@@ -42,7 +42,7 @@ def test_what_is_enough(x, epsilon, enough):
 def test_both_ways_agree(spread, middle):
     x, none = (plain() + middle) * spread, jnp.zeros(())
     quick, careful = _standard._quick(ROWS, x, None), _standard._careful(ROWS, x, none, None)
-    assert _standard._enough(quick, none)
+    assert _standard._enough(quick, none).all()
     zs = [(m.distances(x, None) - m.rest) / jnp.sqrt(m.square) for m in (quick, careful)]
     np.testing.assert_allclose(*zs, rtol=0, atol=2e-6)
 
@@ -54,5 +54,5 @@ def test_mapped_examples_choose_together():
     mapped = jax.jit(jax.vmap(functools.partial(layer_norm, params)))
     assert " conditional(" in mapped.lower(x).compile().as_text()
     far = x.at[1].mul(1e30)
-    np.testing.assert_allclose(mapped(far)[::2], mapped(x)[::2], rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(mapped(far)[::2], mapped(x)[::2])  # the others see none of it
     np.testing.assert_allclose(mapped(far)[1], mapped(x)[1], rtol=0, atol=1e-4)
