@@ -135,6 +135,14 @@ def _select(params: Any, given: Any, made: Any) -> Rule:
     return Rule(f"y = {cases}", tuple(bars))
 
 
+def _mark(params: Any, given: Any, made: Any) -> Rule:
+    if len(given) == 1:
+        return Rule("y = x", ("x̄ = ȳ",))
+    parts = [_subscript(i + 1) for i in range(len(given))]
+    forward = ", ".join(f"y{i} = x{i}" for i in parts)
+    return Rule(forward, tuple(f"x̄{i} = ȳ{i}" for i in parts))
+
+
 def _clamp(params: Any, given: Any, made: Any) -> Rule:
     return Rule("y = min(max(x, l), u)", ("x̄ = [l < x] [x < u] ȳ",))
 
@@ -332,6 +340,7 @@ WRITTEN: dict[str, Callable[..., Rule | None]] = {
     "integer_pow": _integer_pow,
     "select_n": _select,
     "clamp": _clamp,
+    "mark": _mark,
     "convert_element_type": _convert,
     "reduce_sum": _reduce_sum,
     "reduce_max": _extreme("max"),

@@ -23,6 +23,7 @@ import jaxlib
 import jaxtyping
 import numpy as np
 
+from fnmath.backprop import marks
 from fnmath.backprop.record import Site
 
 Call = tuple[CodeType, int]
@@ -61,7 +62,9 @@ class Place(NamedTuple):
 
 
 def is_foreign(filename: str) -> bool:
-    """Whether a file is JAX's, NumPy's or Python's own, so that no user wrote it."""
+    """Whether a file is JAX's, NumPy's or Python's own, or only marks: no user wrote it."""
+    if filename == marks.__file__:
+        return True
     if filename.startswith(_INSTALLED):
         return filename.startswith(_FOREIGN[:-1])
     return filename.startswith(_FOREIGN) or filename.startswith("<frozen")

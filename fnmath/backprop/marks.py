@@ -82,7 +82,7 @@ def name(label: str, x: PyTree) -> PyTree:
 
     Source:
         Cotangents as derivatives by perturbations: Griewank and Walther, Evaluating Derivatives
-        (2008), §3.2 (adjoints as sensitivities to rounding).
+        (2008), §3.2 (reverse propagation of gradients).
     """
     _checks.instance("name", "label", label, str, f"name({x!r}, …)" if isinstance(x, str) else "")
     if not label:
@@ -140,14 +140,14 @@ def intermediates(
         >>> y = intermediates(f)(0.5, 2.0)
         >>> h = y.marks["pre-activation"]
         >>> print(f"{h.value:.1f} {h.cotangent:.4f} {y.gradients:.4f}")  # ∂L/∂w = h̄ x
-        1.0 0.6397 1.2793
+        1.0 0.6397 1.2794
 
     Source:
         Griewank and Walther, Evaluating Derivatives (2008), §3.2; Bradbury et al., JAX: composable
         transformations of Python+NumPy programs (2018).
     """
     _checks.function("intermediates", "f", f)
-    numbers = argnums if isinstance(argnums, tuple | list) else (argnums,)
+    numbers = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
     for i in numbers:
         if isinstance(i, bool) or not isinstance(i, int):
             problem = f"argnums is {argnums!r}; wanted an integer, or several"
@@ -168,7 +168,7 @@ def intermediates(
         loss, back, (y, values) = jax.vjp(perturbed, moving, _zeros(spots), has_aux=True)
         gradients, cotangents = back(jnp.ones_like(loss))
         marks = {label: _mark(spots[label], values[label], cotangents[label]) for label in spots}
-        return Intermediates(y, gradients if numbers is argnums else gradients[0], marks)
+        return Intermediates(y, gradients if isinstance(argnums, Sequence) else gradients[0], marks)
 
     return evaluated
 
@@ -240,7 +240,7 @@ def _mark(spot: _Spot, values: list[Any], cotangents: list[Any]) -> Mark:
 
 @jax.custom_jvp
 def _perturbed(x: Any, z: Any) -> Any:
-    """x where z is 0, with the derivatives of x + z."""
+    """The value x, where z is 0, with the derivatives of x + z."""
     return x
 
 
@@ -273,7 +273,7 @@ batching.primitive_batchers[mark_p] = _mark_batched
 
 
 def _to_front(x: Any, axes: Sequence[int]) -> Any:
-    """x with its batch axes in front, the outermost first."""
+    """An array with its batch axes in front, the outermost first."""
     for i, d in enumerate(axes):
         x = jnp.moveaxis(x, i + d, i)
     return x
@@ -322,9 +322,7 @@ def _spots_of(equation: Any, scope: str) -> dict[str, _Spot]:
     if equation.primitive.name == "scan":
         lead = (params["length"],)
         return {
-            label: _Spot(
-                spot.tree, tuple(a.update(shape=(*lead, *a.shape)) for a in spot.leaves)
-            )
+            label: _Spot(spot.tree, tuple(a.update(shape=(*lead, *a.shape)) for a in spot.leaves))
             for label, spot in inner[0].items()
         }
     return _union(inner)

@@ -457,7 +457,7 @@ class _Recorder:
     ) -> list[_Value]:
         """The results of one equation, recorded as a step, with its children if it has any."""
         operation = equation.primitive.name
-        label = equation.params.get("name") or operation
+        label = equation.params.get("label" if operation == "mark" else "name") or operation
         label = label if isinstance(label, str) else operation
         step = self.open(operation, label, inputs, context.parent, place.calls, equation)
         self.steps[step].returns = place.returns

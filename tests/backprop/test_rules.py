@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from fnmath.backprop import _rules as rules
-from fnmath.backprop import trace
+from fnmath.backprop import name, trace
 from fnmath.backprop._rules import local_rule
 from tests.backprop.formulas import Parser, evaluate
 
@@ -101,6 +101,10 @@ CASES = {
         (lambda a, b, i: lax.dynamic_update_slice(a, b, (i, i)), x, p[:2, :2], i)
     ],
     "sort": [(lambda x: lax.sort(x, dimension=0), x), (lambda x: lax.sort(x, dimension=1), x)],
+    "mark": [
+        (lambda x: name("h", x), x),
+        (lambda x, p: name("h", [x, p])[0], x, p),
+    ],
     "dot_general": [
         (jnp.matmul, x, w),
         (lambda a, b: lax.dot_general(a, b, (((0,), (0,)), ((), ()))), x.T, w),
@@ -122,6 +126,7 @@ def names(operation, rule, given, made):
         "select_n": ["c", *(f"x{n}" for n in numbered)],
         "clamp": ["l", "x", "u"],
         "pad": ["x", "v"],
+        "mark": ["x"] if len(given) == 1 else [f"x{n}" for n in numbered],
         "concatenate": [f"x{n}" for n in numbered],
         "dynamic_slice": ["x", *places],
         "dynamic_update_slice": ["a", "b", *places],
