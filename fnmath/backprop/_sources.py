@@ -81,7 +81,13 @@ def calls(equation: Any, root: CodeType) -> tuple[Call, ...]:
             break
         if not is_foreign(code.co_filename) and code.co_name not in ("<listcomp>", "<genexpr>"):
             kept.append((code, instruction))
-    return tuple(reversed(kept))
+    own = [(code, instruction) for code, instruction in kept if not _is_wrapper(code)]
+    return tuple(reversed(own or kept))
+
+
+def _is_wrapper(code: CodeType) -> bool:
+    """Whether a function stands for another, by ``functools.wraps``: that is what it is called."""
+    return code.co_firstlineno in _read(code.co_filename).wrappers
 
 
 def places(
@@ -136,7 +142,7 @@ def _finished(
     for k in reversed(range(len(place))):
         same = after is not None and after[: k + 1] == place[: k + 1]
         last = over or not same or (again and after == place)
-        expression = _expressions(place[k][0].co_filename).get(span(place[k]))
+        expression = _read(place[k][0].co_filename).expressions.get(span(place[k]))
         if not last or expression is None:
             break
         names = names or expression.names
@@ -160,17 +166,40 @@ def span(call: Call) -> Span:
     return _SPANS[code][instruction // 2]
 
 
-_FILES: dict[str, tuple[tuple[str, ...], dict[Span, Expression]]] = {}
+class _File(NamedTuple):
+    """What a file of source says."""
+
+    lines: tuple[str, ...]
+    expressions: dict[Span, Expression]
+    wrappers: frozenset[int]
+    """The first lines of functions that are decorated by ``functools.wraps``."""
 
 
-def _expressions(filename: str) -> dict[Span, Expression]:
+_FILES: dict[str, _File] = {}
+
+
+def _read(filename: str) -> _File:
     lines = tuple(linecache.getlines(filename))
-    if filename not in _FILES or _FILES[filename][0] != lines:
+    if filename not in _FILES or _FILES[filename].lines != lines:
         found: dict[Span, Expression] = {}
+        wrappers: frozenset[int] = frozenset()
         with contextlib.suppress(SyntaxError):
-            _collect(ast.parse("".join(lines)), found)
-        _FILES[filename] = lines, found
-    return _FILES[filename][1]
+            tree = ast.parse("".join(lines))
+            _collect(tree, found)
+            wrappers = frozenset(map(_first_line, filter(_wraps, ast.walk(tree))))
+        _FILES[filename] = _File(lines, found, wrappers)
+    return _FILES[filename]
+
+
+def _wraps(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(d, ast.Call) and ast.unparse(d.func).split(".")[-1] == "wraps"
+        for d in node.decorator_list
+    )
+
+
+def _first_line(node: Any) -> int:
+    return min(d.lineno for d in node.decorator_list)
 
 
 def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
