@@ -1,5 +1,6 @@
 """fnmath.backprop.tracing: the record beside what JAX computes, and what it says of the source."""
 
+import functools
 import math
 import types
 
@@ -434,6 +435,33 @@ class TestSource:
         assert [f.text for f in tanh.frames] == ["h = layer(w, h)", tanh.site.text]
         first, text = record.sources[f"{__file__}:layer"]
         assert text.splitlines()[tanh.site.line - first].strip() == tanh.site.text
+
+    def test_what_wraps_a_function_leaves_no_frame(self):
+        def doubled(f):
+            @functools.wraps(f)
+            def wrapper(t):
+                return 2 * f(t)
+
+            return wrapper
+
+        @doubled
+        def bent(t):
+            return jnp.tanh(t)
+
+        def loss(t):
+            h = bent(t)
+            return h.sum()
+
+        record = trace(loss, x)
+        assert {s.operation: s.function for s in record.steps if not s.children} == {
+            "tanh": "loss.bent",
+            "mul": "loss",
+            "reduce_sum": "loss",
+        }
+        (mul,) = [s for s in record.steps if s.operation == "mul"]
+        assert mul.site.text == "h = bent(t)"
+        assert record.variables[mul.outputs[0]].name == "h"
+        assert {s.function for s in trace(doubled(jnp.sum), x).steps} == {"wrapper"}
 
     def test_variables_have_the_names_of_the_source(self):
         record = trace(network, [M, M], x)
