@@ -136,7 +136,7 @@ CASES = {
             lambda a, b, options=options: lax.linalg.triangular_solve(
                 a, b, **dict(zip(("left_side", "lower", "transpose_a"), options, strict=True))
             ),
-            x[:, :3] + 3 * np.eye(3),
+            (np.tril if options[1] else np.triu)(x[:, :3] + 3 * np.eye(3)),
             w[:3, :3],
         )
         for options in itertools.product((True, False), repeat=3)
@@ -186,7 +186,7 @@ def names(operation, rule, given, made):
         "correlate": ["x", "k"],
         "transpose": ["X"] if rule.forward[0] == "Y" else ["x"],
     }.get(operation, ["a", "b"] if operation in rules.PAIRS else ["x"])
-    letter = rule.forward[0]
+    letter = "X" if operation == "triangular_solve" else rule.forward[0]
     results = [letter] if len(made) == 1 else [f"{letter}{n}" for n in numbered]
     return operands[: len(given)], results[: len(made)]
 

@@ -314,8 +314,9 @@ def _normalized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
     bias_dot = 0 if bias is None else bias_dot
     z, each = found.entries, x.ndim - 1 in over.axes
     if each:
+        z_again, γ = jax.lax.optimization_barrier((z, γ))
         y_dot = γ * (slopes.entries - slopes.middle - z * slopes.deviation)
-        y_dot += jax.lax.optimization_barrier(z) * scale_dot + bias_dot
+        y_dot += z_again * scale_dot + bias_dot
     else:
         by_z = scale_dot - γ * slopes.deviation
         y_dot = γ * slopes.entries + z * by_z + (bias_dot - γ * slopes.middle)
