@@ -133,6 +133,13 @@ class Step:
         Raises:
             ValueError: If the step's inputs are not kept whole, the matrix has more than four
                 million entries, or the step is no single operation (a loop's iteration, say).
+
+        Example:
+            >>> from fnmath.backprop import trace
+            >>> record = trace(lambda x: jnp.sum(jnp.tanh(jnp.exp(x))), jnp.array([-1.0, 0.5]))
+            >>> by_exp, by_tanh, by_sum = (step.jacobian()[0] for step in record.steps)
+            >>> print(by_sum @ by_tanh @ by_exp, record.gradients[0])  # the chain rule
+            [[0.32226261 0.22678144]] [0.32226261 0.22678144]
         """
         if self.local is None:
             problem = f"step {self.index} ({self.label}) is no single operation with a Jacobian"
