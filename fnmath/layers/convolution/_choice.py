@@ -137,7 +137,7 @@ def work(
             visited = places * window
             scattered, copied = (copied, 0) if depth % 4 else (0, copied)
     each = (products, copied, places * added, calls, narrow, naked, scattered, visited)
-    return Work(*(groups // block * n for n in each), held=places * held)
+    return Work(*(groups // block * n for n in (*each, places * held)))  # all blocks at once
 
 
 def _products(form: str, role: str, window: int, seen: int, given: int) -> float:
