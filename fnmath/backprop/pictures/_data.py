@@ -208,7 +208,13 @@ def _nonfinite(trace: Trace) -> dict[str, Any] | None:
     found = _tables.first_nonfinite(trace)
     if found is None:
         return None
-    return {"text": str(found), "step": -1 if found.step is None else found.step}
+    ends = [trace.variables[v] for v in (*trace.results, *trace.arguments)]
+    tensors = [x for v in ends for x in (v.value, v.cotangent) if x is not None]
+    reaches = any(x.nonfinite for x in tensors)
+    step = -1 if found.step is None else found.step
+    place = found.site and f"{found.site.file}:{found.site.line}"
+    facts = {"text": str(found), "kind": found.kind, "name": found.name, "place": place or ""}
+    return {**facts, "step": step, "reaches": reaches}
 
 
 def _cost(trace: Trace) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The graph of a pass in the language of Graphviz: every operation, a cluster for each function."""
 
 from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from fnmath.backprop.pictures import _text

@@ -308,7 +308,7 @@ def _wanted(item: Item, down: bool | None) -> float:
 
 
 def _weight(item: Item) -> float:
-    return {"pass": 4.0, "argument": 0.5}.get(item.kind, 2.0)
+    return {"pass": 4.0, "argument": 0.02}.get(item.kind, 2.0)
 
 
 def _spread(row: list[Item], wanted: list[float], weights: list[float]) -> None:

@@ -124,11 +124,9 @@ def _norm(flow: Flow, item: Item) -> float:
 
 
 def _share(norm: float, low: float, high: float) -> float:
-    """How large a gradient is among the others, from 0.15 to 1, on a scale of logarithms."""
-    if not norm:
-        return 0.0
-    span = math.log(high / low)
-    return 1.0 if span <= 0 else 0.15 + 0.85 * math.log(norm / low) / span
+    """How large a gradient is beside the largest, from 0.15 to 1, on a scale of logarithms."""
+    span = max(math.log(high / low), math.log(100))
+    return 1 - 0.85 * math.log(high / norm) / span if norm else 0.0
 
 
 def _box(item: Item, x: float, y: float, share: float) -> list[str]:

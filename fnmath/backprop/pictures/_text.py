@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,10 +22,10 @@ def short(text: str, most: int = LONGEST) -> str:
 
 
 def number(x: float) -> str:
-    """Three digits of a number."""
+    """Three digits of a number, and all those before the point up to five."""
     if not math.isfinite(x):
         return "nan" if math.isnan(x) else "∞" if x > 0 else "−∞"
-    digits = f"{x:.3g}"
+    digits = f"{x:.0f}" if 999.5 <= abs(x) < 99999.5 else f"{x:.3g}"
     if "e" in digits:
         mantissa, exponent = digits.split("e")
         digits = f"{mantissa}e{int(exponent)}"
@@ -52,7 +51,7 @@ def size(x: Tensor) -> str:
 
 def value_line(x: Tensor) -> str:
     """``↓ 64 × 16  ‖5.53‖``."""
-    return "↓ " + "  ".join(part for part in (shape(x), size(x)) if part)
+    return "↓ " + "  ".join(part for part in ("" if x.size == 1 else shape(x), size(x)) if part)
 
 
 def cotangent_line(x: Tensor | None) -> str:
@@ -99,7 +98,9 @@ def joint(norms: Sequence[float]) -> float:
 
 def common(names: Sequence[str]) -> str:
     """What the names begin with, up to a whole part of them."""
-    prefix = os.path.commonprefix(list(names))
+    prefix = names[0]
+    while not all(name.startswith(prefix) for name in names):
+        prefix = prefix[:-1]
     end = max(prefix.rfind("."), prefix.rfind("["))
     return prefix[:end] if end > 0 else ""
 

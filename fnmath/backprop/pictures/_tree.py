@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fnmath.backprop.record import Site, Step, Trace
@@ -20,6 +20,8 @@ ITERATIONS = 16
 """More iterations of a loop than this are put together in groups."""
 CHILDREN = 48
 """More of anything else than this, likewise."""
+DEEPEST = 3
+"""So many levels are opened, unless a level is asked for."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -254,7 +256,7 @@ def opened(flow: Flow, root: Node, *, level: int | None, most: int) -> Opening:
     found, seen = {id(root)}, len(root.children)
     row = list(root.children)
     depth = 1
-    while row and (level is None or depth < level):
+    while row and depth < (DEEPEST if level is None else level):
         under: list[Node] = []
         for node in row:
             count = len(node.children)
