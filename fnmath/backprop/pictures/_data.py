@@ -21,7 +21,7 @@ MOST = 18
 """How many nodes are seen at first."""
 WHOLE = (4096, 1024, 256, 64, 16, 1)
 PIXELS = (32, 16, 8, 4)
-BUDGET = 1_200_000
+BUDGET = 1_600_000
 """Characters for whole arrays, and as many for images: of both the best that stays within it."""
 
 
@@ -107,8 +107,15 @@ class _Encoder:
         wholes = [x.whole.nbytes for x in found if x.whole is not None]
         sizes = [x.size for x in found if x.whole is not None]
         self.whole = _first(WHOLE, lambda most: _kept(sizes, wholes, most), 3 * budget // 4)
-        images = [x.image for x in found if x.image is not None and not self.in_full(x)]
-        self.pixels = _first(PIXELS, lambda most: sum(_area(i, most) for i in images), budget // 2)
+        passive = {id(v.value) for v in trace.variables if v.cotangent is None}
+        images = [
+            (x.image, 2 if id(x) in passive else 1)
+            for x in found
+            if x.image is not None and not self.in_full(x)
+        ]
+        self.pixels = _first(
+            PIXELS, lambda most: sum(_area(i, most // k) for i, k in images), budget // 2
+        )
         self.short = len(found) > 4000
 
     def in_full(self, x: Tensor) -> bool:
@@ -118,10 +125,11 @@ class _Encoder:
 
     def variable(self, v: Variable) -> list[Any]:
         producer = -1 if v.producer is None else v.producer
-        bar = None if v.cotangent is None else self.tensor(v.cotangent)
-        return [v.name, v.kind, producer, self.tensor(v.value), bar]
+        pixels = self.pixels if v.cotangent is not None else self.pixels // 2
+        bar = None if v.cotangent is None else self.tensor(v.cotangent, pixels)
+        return [v.name, v.kind, producer, self.tensor(v.value, pixels), bar]
 
-    def tensor(self, x: Tensor) -> dict[str, Any]:
+    def tensor(self, x: Tensor, pixels: int) -> dict[str, Any]:
         """Shape, dtype and statistics; and the entries, or an image and a histogram."""
         stats = [self.real(s) for s in (x.norm, x.minimum, x.maximum, x.mean)]
         made: dict[str, Any] = {"s": list(x.shape), "d": x.dtype, "n": stats}
@@ -132,7 +140,7 @@ class _Encoder:
         elif not x.dtype.startswith("key"):
             made["h"] = _bytes(np.ceil(x.counts * (255 / max(1, x.counts.max()))))
             if x.image is not None:
-                made["i"] = _image(x.image, self.pixels)
+                made["i"] = _image(x.image, pixels)
         return made
 
     def real(self, x: float) -> float | str:

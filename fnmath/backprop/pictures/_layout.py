@@ -19,6 +19,8 @@ from fnmath.backprop.pictures._tree import Flow, Node, Opening
 LETTER = 7.4
 """Width of a letter of the boxes' font, of 12 pixels."""
 LINE = 17.0
+MARK = " ▸"
+"""Stands behind the title of what can be unfolded."""
 PADDING = 10.0
 BAR = 24.0
 """Height of a frame's title."""
@@ -105,7 +107,9 @@ def _kid(
         inner = frozenset(v for v, count in users.items() if count == 1)
         made = frame(flow, kid, opening, inner, outer=False)
         return Item("frame", made.width, made.height, rank, (), kid, made)
-    return Item("node", *_box(_text.lines(flow, kid)), rank, _text.lines(flow, kid), kid)
+    lines = _text.lines(flow, kid)
+    width, height = _box((lines[0] + MARK, *lines[1:]) if kid.children else lines)
+    return Item("node", width, height, rank, lines, kid)
 
 
 def _box(lines: Sequence[str]) -> tuple[float, float]:
@@ -301,14 +305,14 @@ def _wanted(item: Item, down: bool | None) -> float:
         if down is None or down == above:
             other = k.upper if above else k.lower
             shift = k.upper_shift - k.lower_shift if above else k.lower_shift - k.upper_shift
-            weight = 0.05 if other.kind == "argument" else 1.0
+            weight = 0.002 if other.kind == "argument" else 1.0
             total += weight * (other.x + shift)
             weights += weight
     return total / weights if weights else item.x
 
 
 def _weight(item: Item) -> float:
-    return {"pass": 4.0, "argument": 0.02}.get(item.kind, 2.0)
+    return {"pass": 4.0, "argument": 0.002}.get(item.kind, 2.0)
 
 
 def _spread(row: list[Item], wanted: list[float], weights: list[float]) -> None:

@@ -115,7 +115,7 @@ def _step(trace: Trace, step: Step) -> Node:
     inner = [trace.steps[k] for k in step.children]
     children = _body(trace, inner, len(step.frames))
     loop = any(s.operation == "iteration" for s in inner)
-    children = _few(children, "iterations" if loop else "part")
+    children = _loop(children) if loop else _few(children, "part")
     closed = "rule of its author" in step.note
     first = (step.index,)
     return _node(trace, "step", step.label, "", step.site, first, children, closed=closed)
@@ -137,39 +137,44 @@ def _node(
     return Node(kind, label, text, site, own, first, stop, children, closed)
 
 
+def _loop(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """A loop: what takes its inputs apart, its iterations, and what puts its outputs together."""
+    result: list[Node] = []
+    for run in _runs(nodes, lambda node: node.label.startswith("iteration"), _never):
+        if run[0].label.startswith("iteration"):
+            result += _few(run, "iterations")
+        elif len(run) > 3:
+            result.append(_group(run, f"{run[0].label} of {len(run)} arrays"))
+        else:
+            result += run
+    return tuple(result)
+
+
 def _few(nodes: Sequence[Node], word: str) -> tuple[Node, ...]:
     """The nodes in groups, in groups of groups, until there are few enough."""
     most = ITERATIONS if word == "iterations" else CHILDREN
     if len(nodes) <= most:
         return tuple(nodes)
     size = 10 if word == "iterations" else math.isqrt(len(nodes) - 1) + 1
-    grouped: list[Node] = []
-    for run in _runs(list(enumerate(nodes)), lambda i: _plain(i[1], word) or i[0] // size, _never):
-        members = [node for _, node in run]
-        inner = [n for n in members if not _plain(n, word)]
-        grouped += _group(inner, word) if len(inner) > 1 else members
-    return _few(grouped, word) if len(grouped) < len(nodes) else tuple(grouped)
+    parts = [nodes[i : i + size] for i in range(0, len(nodes), size)]
+    return _few([_group(part, _span(part, word)) for part in parts], word)
 
 
 def _never(_: object) -> bool:
     return False
 
 
-def _plain(node: Node, word: str) -> str:
-    """What stands beside a loop's iterations, and is not one of them."""
-    alone = word == "iterations" and not node.label.startswith("iteration")
-    return f"alone {node.first}" if alone else ""
+def _span(nodes: Sequence[Node], word: str) -> str:
+    """What several nodes are called together."""
+    if word != "iterations":
+        return f"{_title(nodes[0])} … {_title(nodes[-1])}"
+    first, last = nodes[0].label.split()[1], nodes[-1].label.split()[-1]
+    return f"iterations {first} to {last}"
 
 
-def _group(nodes: Sequence[Node], word: str) -> list[Node]:
-    if word == "iterations":
-        ends = nodes[0].label.split()[1], nodes[-1].label.split()[-1]
-        label = f"iterations {ends[0]} to {ends[1]}"
-    else:
-        label = f"{_title(nodes[0])} … {_title(nodes[-1])}"
-    site = nodes[0].site
+def _group(nodes: Sequence[Node], label: str) -> Node:
     first, stop = nodes[0].first, nodes[-1].stop
-    return [Node("group", label, "", site, (), first, stop, tuple(nodes))]
+    return Node("group", label, "", nodes[0].site, (), first, stop, tuple(nodes))
 
 
 def _title(node: Node) -> str:
