@@ -19,21 +19,21 @@ MOST = 3
 
 def listing(trace: Trace) -> str:
     """The source of each function that took part, with its values and gradients line by line."""
-    made = _made(trace)
+    at = made(trace)
     parts = [_summary(trace)]
     for key, (first, text) in trace.sources.items():
         file, _, function = key.partition(":") if key[1:2] != ":" else key.rpartition(":")
-        here = {line: v for (f, name, line), v in made.items() if f"{f}:{name}" == key}
+        here = {line: v for (f, name, line), v in at.items() if f"{f}:{name}" == key}
         if not here:
             continue
-        lines = textwrap.dedent(text).splitlines()
+        lines = dedented(text)
         if not lines:  # no source to be had: the line numbers alone
             lines = ["…"] * (max(here) - first + 1)
         parts.append(f"\n{function}  {file}:{first}")
         width = min(max(map(len, lines)), COLUMN)
-        told = _told(text, first)
+        docstring = told(text, first)
         for number, line in enumerate(lines, first):
-            if number in told:
+            if number in docstring:
                 continue
             notes = _notes(trace, *here[number]) if number in here else [""]
             parts.append(f"{number:>5}  {line:<{width}}  {notes[0]}".rstrip())
@@ -41,7 +41,12 @@ def listing(trace: Trace) -> str:
     return "\n".join(parts)
 
 
-def _told(text: str, first: int) -> range:
+def dedented(text: str) -> list[str]:
+    """The lines of a function without the margin they share."""
+    return textwrap.dedent(text).splitlines()
+
+
+def told(text: str, first: int) -> range:
     """The lines of a docstring after its first: the listing is of what is computed."""
     try:
         body = ast.parse(textwrap.dedent(text)).body[0]
@@ -64,7 +69,7 @@ def _summary(trace: Trace) -> str:
     return "\n".join(lines)
 
 
-def _made(trace: Trace) -> dict[tuple[str, str, int], tuple[Step, int]]:
+def made(trace: Trace) -> dict[tuple[str, str, int], tuple[Step, int]]:
     """For each line the step that finished it last, and how many times it was run.
 
     Of a step and those it consists of, the line shows the outermost.
@@ -80,12 +85,12 @@ def _made(trace: Trace) -> dict[tuple[str, str, int], tuple[Step, int]]:
                     known.clear()
                 if not known or depth[step.index] == depth[known[-1].index]:
                     known.append(step)
-    made = {}
+    finished = {}
     for key, steps in lines.items():
         name = trace.variables[steps[-1].outputs[0]].name
         same = {s.index for s in steps if trace.variables[s.outputs[0]].name == name}
-        made[key] = steps[-1], len(same)
-    return made
+        finished[key] = steps[-1], len(same)
+    return finished
 
 
 def _notes(trace: Trace, step: Step, runs: int) -> list[str]:

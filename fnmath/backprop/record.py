@@ -11,13 +11,15 @@ Rule       the local rule of an operation, in mathematics
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnmath import _checks
-from fnmath.backprop import _listing, _tables
+from fnmath.backprop import _listing, _tables, pictures
 
 
 class Site(NamedTuple):
@@ -194,6 +196,55 @@ class Trace:
             A table; ``forward_mode / reverse_mode`` is what going backwards saves.
         """
         return _tables.cost(self)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write a page that plays the pass, forward and then backward, and shows every number.
+
+        One file, complete in itself, which any browser opens from disk: the source with the size of
+        the gradient on each line, the graph of operations, which folds by function, and for each
+        step its local rule with the numbers of this pass. Arrays that are small are in it whole, of
+        large ones there is an image and a histogram, so that it stays below five megabytes.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the path is a folder, or lies in one that does not exist.
+        """
+        return pictures.to_html(self, path)
+
+    def to_svg(self, path: str | os.PathLike[str], *, level: int | None = None) -> Path:
+        """Write the graph of the pass as a picture, for a paper or a README, on light or dark.
+
+        Each box has the shape and norm of the value that it makes, and the norm of its gradient.
+
+        Args:
+            path: The file to write.
+            level: How many levels of calls and lines are opened: 0 is the function as one box, 1
+                its lines. Left out, as many as there is room for on a page.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the path is a folder, or lies in one that does not exist.
+            ValueError: If the level is below 0.
+        """
+        return pictures.to_svg(self, path, level)
+
+    def to_dot(self) -> str:
+        """Graph of all operations in the language of Graphviz, a cluster for each function.
+
+        Returns:
+            The text, for ``dot -Tpdf``.
+        """
+        return pictures.to_dot(self)
+
+    def _repr_html_(self) -> str:
+        return pictures.notebook(self)
 
     def __str__(self) -> str:
         return _listing.listing(self)
