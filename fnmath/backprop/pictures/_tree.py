@@ -58,6 +58,8 @@ def tree(trace: Trace) -> Node:
     site = next((s.frames[0] for s in outer if s.frames), None)
     name = site.function.rpartition(".")[2] if site else "function"
     children = _body(trace, outer, 0)
+    if len(children) == 1 and children[0].kind == "line":
+        children = children[0].children
     return Node("call", name, "", None, (), 0, len(trace.steps), _few(children, "part"))
 
 
