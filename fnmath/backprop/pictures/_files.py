@@ -45,7 +45,7 @@ def notebook(trace: Trace) -> str:
 
 @functools.cache
 def _template() -> str:
-    return (resources.files(__package__) / "page.html").read_text(encoding="utf-8")
+    return (resources.files("fnmath.backprop.pictures") / "page.html").read_text(encoding="utf-8")
 
 
 def _page(trace: Trace, budget: int) -> str:
