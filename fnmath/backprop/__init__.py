@@ -4,6 +4,7 @@ one_hidden_layer_forward, …_backward       the whole pass of one network, deri
 trace                                      the pass of any function, every step of it, as data
 name, intermediates                        values and cotangents of marked places, in compiled code
 dense_backward, activation_backward, …     its links, each beside its forward function
+pictures                                   a trace as a page to play, as SVG, for Graphviz
 """
 
 from fnmath.backprop._tables import Cost, Nonfinite, NormRow, Norms

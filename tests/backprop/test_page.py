@@ -1,6 +1,5 @@
 """The page of a trace in a real browser: it plays, folds, shows the numbers, and logs no error."""
 
-import html
 import os
 import shutil
 import tempfile
@@ -143,7 +142,6 @@ def test_plays_by_the_slider(page):
     assert int(slider.get_attribute("max")) == last
     slider.send_keys(*[Keys.ARROW_LEFT] * last)
     assert state(page)["position"] == 0
-    assert not box(page, "h = layer").find_elements(By.CSS_SELECTOR, ".nothing")
     assert "hide" in box(page, "h = layer").get_attribute("class")
     slider.send_keys(*[Keys.ARROW_RIGHT] * last)
     assert state(page)["position"] == last
@@ -152,6 +150,7 @@ def test_plays_by_the_slider(page):
 
 
 def test_plays_by_itself(page):
+    press(page, *[Keys.ARROW_LEFT] * 4)
     page.execute_script("document.getElementById('play').focus()")
     press(page, Keys.ENTER)
     assert text(page, "#play") == "Pause"
@@ -335,8 +334,8 @@ def test_everything_is_reached_by_the_tab_key(page):
                 " e.closest('#listing') ? 'line' : e.tagName)"
             )
         )
-    for wanted in ("play", "previous", "next", "slider", "line", "more", "less", "box", "detail"):
-        assert wanted in reached or (wanted in ("next",) and "start" in reached), reached
+    for wanted in ("play", "start", "previous", "slider", "line", "more", "less", "box", "detail"):
+        assert wanted in reached, reached
     assert reached.count("box") == 1
 
 
@@ -359,7 +358,7 @@ def test_a_nan_is_named_and_shown(browser, tmp_path):
     assert "nan in the gradient of x" in text(browser, "#warning")
     browser.find_element(By.CSS_SELECTOR, "#warning button").click()
     assert text(browser, "#detail h2") == "root = jnp.sqrt(x)"
-    assert "nan" in text(browser, "#detail .sum:last-of-type") or "nan" in text(browser, "#detail")
+    assert "= 0 / (2 × 0) = nan" in text(browser, "#detail")
     assert browser.get_log("browser") == []
 
 
@@ -372,4 +371,3 @@ def test_a_notebook_shows_it_in_a_frame(browser, record, tmp_path):
     assert boxes(browser)
     browser.switch_to.default_content()
     assert [e["message"] for e in browser.get_log("browser")] == []
-    assert html.escape("<") in path.read_text(encoding="utf-8")

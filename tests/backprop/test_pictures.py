@@ -15,7 +15,8 @@ from jax import lax
 
 from fnmath.backprop import trace
 from fnmath.backprop.pictures import _data, _layout, _text, _tree
-from fnmath.networks import mlp, mlp_init
+from fnmath.losses import softmax_cross_entropy_with_integer_labels
+from fnmath.networks import mlp, mlp_init, transformer_decoder, transformer_decoder_init
 
 SVG = "{http://www.w3.org/2000/svg}"
 key = jax.random.key(0)
@@ -123,13 +124,14 @@ class TestTree:
         assert flow.out_of(total) == list(record.results)
 
 
-class TestLayout:
-    @pytest.fixture(scope="class", params=[0, 1, 2, 3, 9, None])
-    def drawing(self, request, record):
-        flow, root = _tree.Flow(record), _tree.tree(record)
-        opening = _tree.opened(flow, root, level=request.param, most=24)
-        return _layout.draw(flow, root, opening)
+@pytest.fixture(scope="module", params=[0, 1, 2, 3, 9, None])
+def drawing(request, record):
+    flow, root = _tree.Flow(record), _tree.tree(record)
+    opening = _tree.opened(flow, root, level=request.param, most=24)
+    return _layout.draw(flow, root, opening)
 
+
+class TestLayout:
     def test_no_box_lies_on_another(self, drawing):
         boxes = [(x, y, x + i.width, y + i.height) for i, x, y in drawing.items]
         for k, a in enumerate(boxes):
@@ -262,22 +264,43 @@ class TestHtml:
         wanted = record.variables[0].value.image[1:]
         np.testing.assert_allclose(known, wanted, atol=(high - low) / 200)
 
-    def test_a_large_pass_is_a_page_below_five_megabytes(self, tmp_path):
+    @pytest.mark.slow
+    def test_twelve_layers_of_ten_million_parameters_are_below_five_megabytes(self, tmp_path):
+        sizes = {"length": 64, "depth": 12, "heads": 8}
+        params = transformer_decoder_init(key, 2000, 256, **sizes)
+        ids = jax.random.randint(key, (1, 64), 0, 2000)
+
+        def loss(params):
+            logits = transformer_decoder(params, ids, heads=8)
+            labels = ids[:, 1:]
+            return softmax_cross_entropy_with_integer_labels(logits[:, :-1], labels).mean()
+
+        assert sum(leaf.size for leaf in jax.tree.leaves(params)) > 1e7
+        record = trace(loss, params)
+        assert record.to_html(tmp_path / "page.html").stat().st_size < 5e6
+        assert len(record._repr_html_()) < 5e6
+        root = ET.parse(record.to_svg(tmp_path / "graph.svg")).getroot()
+        assert float(root.get("width")) < 2000
+
+    def test_many_arrays_share_the_room(self, tmp_path):
         def deep(w):
             h = w
-            for _ in range(1500):
+            for _ in range(150):
                 h = jnp.sin(h) * w
             return h.sum()
 
         record = trace(deep, jax.random.normal(key, (64, 65)))
-        assert record.to_html(tmp_path / "page.html").stat().st_size < 5e6
-        assert len(record._repr_html_()) < 2.5e6
+        pages = (_data.page_data(record, budget=b) for b in (10**7, 10**5))
+        full, small = (len(_data.as_json(page)) for page in pages)
+        assert small < full / 3
+        assert record.to_html(tmp_path / "page.html").stat().st_size < 2e6
 
     def test_notebook(self, nasty_record):
         text = nasty_record._repr_html_()
-        (inner,) = re.findall(r'^<iframe .* srcdoc="([^"]*)"></iframe>$', text, re.S)
-        assert "<" not in inner
-        assert html.unescape(inner).startswith("<!DOCTYPE html>")
+        (inner,) = re.findall(r"^<iframe [^<>]* srcdoc='([^']*)'></iframe>$", text, re.S)
+        page = html.unescape(inner)
+        assert page.startswith("<!DOCTYPE html>")
+        assert page.count("</script>") == 2
 
 
 class TestSvg:
@@ -352,6 +375,7 @@ class TestDot:
         assert 'label="layer";' in text
 
 
+@pytest.mark.usefixtures("annotations_unproved")
 class TestPaths:
     @pytest.mark.parametrize("name", ["to_html", "to_svg"])
     def test_bad(self, nasty_record, tmp_path, name):

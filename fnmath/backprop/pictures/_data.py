@@ -120,8 +120,9 @@ class _Encoder:
 
     def in_full(self, x: Tensor) -> bool:
         """Whether every entry is told."""
-        known = x.whole is not None and x.whole.dtype.kind in "fiub"
-        return known and x.whole.dtype.itemsize <= 8 and x.size <= self.whole
+        if x.whole is None or x.whole.dtype.kind not in "fiub":
+            return False
+        return x.whole.dtype.itemsize <= 8 and x.size <= self.whole
 
     def variable(self, v: Variable) -> list[Any]:
         producer = -1 if v.producer is None else v.producer

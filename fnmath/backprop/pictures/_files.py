@@ -39,13 +39,13 @@ def to_svg(trace: Trace, path: str | os.PathLike[str], level: int | None) -> Pat
 def notebook(trace: Trace) -> str:
     """The page in a frame of its own, as a notebook shows it."""
     style = "width: 100%; height: 760px; border: 1px solid #8886; border-radius: 6px"
-    page = escape(_page(trace, NOTEBOOK))
-    return f'<iframe style="{style}" sandbox="allow-scripts" srcdoc="{page}"></iframe>'
+    page = _page(trace, NOTEBOOK).replace("&", "&amp;").replace("'", "&#x27;")
+    return f"<iframe style='{style}' sandbox='allow-scripts' srcdoc='{page}'></iframe>"
 
 
 @functools.cache
 def _template() -> str:
-    return (resources.files(__package__) / "page.html").read_text(encoding="utf-8")
+    return (resources.files("fnmath.backprop.pictures") / "page.html").read_text(encoding="utf-8")
 
 
 def _page(trace: Trace, budget: int) -> str:

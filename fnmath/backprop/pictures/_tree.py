@@ -58,6 +58,8 @@ def tree(trace: Trace) -> Node:
     site = next((s.frames[0] for s in outer if s.frames), None)
     name = site.function.rpartition(".")[2] if site else "function"
     children = _body(trace, outer, 0)
+    if len(children) == 1 and children[0].kind == "line":
+        children = children[0].children
     return Node("call", name, "", None, (), 0, len(trace.steps), _few(children, "part"))
 
 
@@ -101,13 +103,13 @@ def _call(trace: Trace, steps: Sequence[Step], depth: int) -> Node:
     """One call of a function of the user's."""
     site = steps[0].frames[depth]
     children = _body(trace, steps, depth)
-    if len(children) > 1:
-        name = _short(site.function)
-        return _node(trace, "call", name, "", site, (), _few(children, "part"))
-    only = children[0]
-    label = _short(site.function) if only.children else only.label
-    kind = "call" if only.kind == "line" else only.kind
-    return dataclasses.replace(only, kind=kind, label=label, text="")
+    if len(children) == 1:
+        only = children[0]
+        label = _short(site.function) if only.children else only.label
+        kind = "call" if only.kind == "line" else only.kind
+        return dataclasses.replace(only, kind=kind, label=label, text="")
+    name = _short(site.function)
+    return _node(trace, "call", name, "", site, (), _few(children, "part"))
 
 
 def _step(trace: Trace, step: Step) -> Node:
