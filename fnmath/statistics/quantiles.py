@@ -43,15 +43,13 @@ def _position(q: Any, n: int) -> tuple[jax.Array, jax.Array]:
     if isinstance(q, np.ndarray):
         share, whole = np.modf(q * n)
         return jnp.asarray(whole, jnp.int32), jnp.asarray(share)
-    most = jnp.asarray(n, q.dtype)
-    (q_head, q_tail), (n_head, n_tail) = _split(q), _split(most)
-    product = q * most
-    rest = ((q_head * n_head - product) + q_head * n_tail + q_tail * n_head) + q_tail * n_tail
-    rest = jax.lax.stop_gradient(rest) + q * (n - int(np.asarray(n, q.dtype)))
-    whole = jnp.floor(jax.lax.stop_gradient(product))
-    fraction = (product - whole) + rest
-    step = jnp.floor(jax.lax.stop_gradient(fraction))
-    return (whole + step).astype(jnp.int32), fraction - step
+    still, most = jax.lax.stop_gradient(q), np.asarray(n, q.dtype)
+    (q_head, q_tail), (n_head, n_tail) = _split(still), _split(jnp.asarray(most))
+    exact = q_head * n_head  # no rounded product is subtracted: compilers contract such a pair
+    rest = q_head * n_tail + q_tail * n_head + q_tail * n_tail + still * (n - int(most))
+    whole = jnp.floor(exact + rest)
+    share = jnp.clip((exact - whole) + rest, 0, 1)
+    return whole.astype(jnp.int32), share + (q - still) * n
 
 
 def _between(low: jax.Array, high: jax.Array, share: jax.Array) -> jax.Array:

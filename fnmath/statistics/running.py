@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
+from fnmath.numerics._series import two_sum
 from fnmath.statistics._samples import unit, weights_fit, wide
 
 
@@ -33,20 +34,12 @@ class Moments(NamedTuple):
     rests: tuple[Float[Array, "*shape"], ...]
 
 
-def _two_sum(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The rounded sum and what rounding took; 0 where the sum is not finite."""
-    s = x + y
-    of_y = s - x
-    e = (x - (s - of_y)) + (y - of_y)
-    return s, jnp.where(jnp.isfinite(s), e, 0)
-
-
 def _plus(x: jax.Array, rest: jax.Array, *terms: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The number x + rest with more added, again as a rounded number and its rest."""
     for term in terms:
-        x, more = _two_sum(x, term)
+        x, more = two_sum(x, term)
         rest = rest + more
-    return _two_sum(x, rest)
+    return two_sum(x, rest)
 
 
 def _state(function: str, moments: Any, argument: str = "moments") -> None:
@@ -102,7 +95,7 @@ def _of_batch(x: jax.Array, w: jax.Array) -> Moments:
     correction = jnp.sum(share * (y - pilot), 0, keepdims=True)
     d = (y - pilot) - correction
     second, third, fourth = (jnp.sum(w * d**k, 0) for k in (2, 3, 4))
-    mean, rest = (jnp.squeeze(a * scale, 0) for a in _two_sum(pilot, correction))
+    mean, rest = (jnp.squeeze(a * scale, 0) for a in two_sum(pilot, correction))
     s, zeros = jnp.squeeze(scale, 0), jnp.zeros_like(total)
     powers = (second * s * s, third * s * s * s, fourth * s * s * s * s)
     rests = (zeros, zeros, rest, zeros, zeros, zeros)
@@ -234,6 +227,14 @@ def moments_merge(first: Moments, second: Moments) -> Moments:
     return _merged(first, second)
 
 
+def _axis_names(function: str, axis_name: Any) -> None:
+    """Raise ``TypeError`` unless it is the name of an axis, or several."""
+    for name in axis_name if isinstance(axis_name, tuple) else (axis_name,):
+        if not isinstance(name, str):
+            problem = f"axis_name is {name!r} ({type(name).__name__}); wanted a string"
+            _checks.fail(function, problem, error=TypeError)
+
+
 def moments_psum(moments: Moments, axis_name: str | tuple[str, ...]) -> Moments:
     """Moments of the samples of all devices along a named axis, on each of them.
 
@@ -265,11 +266,7 @@ def moments_psum(moments: Moments, axis_name: str | tuple[str, ...]) -> Moments:
         variances (1979), §2, for several samples at once; Pébay (2008), §3.
     """
     _state("moments_psum", moments)
-    names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
-    for name in names:
-        if not isinstance(name, str):
-            problem = f"axis_name is {name!r} ({type(name).__name__}); wanted a string"
-            _checks.fail("moments_psum", problem, error=TypeError)
+    _axis_names("moments_psum", axis_name)
     n, _, mean, second, third, fourth, rests = moments
     total = jax.lax.psum(n, axis_name)
     p = n / jnp.where(total == 0, 1, total)
@@ -288,8 +285,8 @@ def moments_psum(moments: Moments, axis_name: str | tuple[str, ...]) -> Moments:
     of_weights, *sums, rests = summed
     rests = (*rests[:2], jnp.zeros_like(mean), *rests[3:])
     values = (total, of_weights, pilot + correction, *sums)
-    parts = [_two_sum(v, r) for v, r in zip(values, rests, strict=True)]
-    parts[2] = _two_sum(pilot, correction)
+    parts = [two_sum(v, r) for v, r in zip(values, rests, strict=True)]
+    parts[2] = two_sum(pilot, correction)
     values, rests = zip(*parts, strict=True)
     return Moments(*values, rests=rests)
 
@@ -475,10 +472,11 @@ def exponential_average_update(
     _checks.same_shape(name, average=average.mean, x=x)
     _checks.number(name, "decay", decay, above=0, below=1, closed="[")
     _checks.rank(name, "decay", decay, "", exact=True)
-    dtype = average.mean.dtype
+    before = jnp.asarray(average.mean)
+    dtype = before.dtype
     rest = 1 - decay  # in double precision, where the decay is a Python number
     decay, rest = (jnp.asarray(a, dtype) for a in (decay, rest))
     known = (decay >= 0) & (decay < 1)
     weight = decay * average.weight + jnp.where(known, rest, jnp.nan)
-    mean = average.mean + rest / weight * (wide(x) - average.mean)
+    mean = before + rest / weight * (wide(x) - before)
     return Average(mean.astype(dtype), weight.astype(dtype))
