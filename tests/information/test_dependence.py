@@ -204,6 +204,7 @@ class TestOfSamples:
         ours = mutual_information_of_samples(jnp.asarray(x), jnp.asarray(y), neighbours=k)
         np.testing.assert_allclose(ours, self.by_loops(x, y, k), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.slow
     def test_law_it_estimates_that_of_normal_variables(self):
         z = random.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], 2000)
         ours = mutual_information_of_samples(jnp.float32(z[:, :1]), jnp.float32(z[:, 1:]))

@@ -290,6 +290,7 @@ class TestSinkhorn:
         np.testing.assert_allclose(ours.cost, primal, rtol=1e-9)
         assert abs((q * ours.second_potential).sum()) < 1e-12
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_law_a_small_epsilon_comes_near_the_best_plan(self):
         x, y, p, q = (random.uniform(0, 1, n) for n in (4, 5, 4, 5))
@@ -323,6 +324,7 @@ class TestSinkhorn:
                 np.testing.assert_allclose(off, off[0], atol=1e-10)
         assert_derivatives(cost, C, z, w)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_derivatives_of_the_plan_and_by_epsilon(self):
         C, p, q = self.problem(3, 3)

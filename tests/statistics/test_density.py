@@ -115,6 +115,7 @@ def test_law_it_is_a_density():
         np.testing.assert_allclose(jnp.trapezoid(f, line[:, 0]), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_gradient():
     sample = jnp.asarray(random.standard_normal((5, 2)))

@@ -185,6 +185,7 @@ class TestBootstrap:
             alone = bootstrap_interval(key, pairs[:, j], mean, resamples=300)
             np.testing.assert_allclose([together.low[j], together.high[j]], alone, rtol=2e-5)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_derivatives(self):
         x = jnp.asarray(np.random.default_rng(2).gamma(2.0, size=8))

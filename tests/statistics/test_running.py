@@ -216,6 +216,7 @@ class TestMoments:
         assert abs(float(moments_variance(moments)) / np.var(np.float64(x)) - 1) < 1e-6
         assert float(moments.weight) == 1e7
 
+    @pytest.mark.slow
     @settings(max_examples=40, deadline=None, derandomize=True)
     @given(st.integers(0, 12), st.integers(0, 12))
     def test_law_merging_is_adding(self, i, j):
@@ -257,6 +258,7 @@ class TestMoments:
         everywhere = jax.vmap(of_all, axis_name="devices")(x, w)
         assert_moments(jax.tree.map(lambda a: a[1], everywhere), x[0], 1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
         x = jnp.asarray(random.standard_normal((6, 2)))

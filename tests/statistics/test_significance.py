@@ -157,6 +157,7 @@ class TestStudentsTail:
         error = np.abs(ours / expected[known] - 1) / (1 - np.log(expected[known]))
         assert error.max() < 4 * np.finfo(np.float32).eps
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("x64")
     def test_derivatives(self):
         t, nu = jnp.asarray([0.2, -1.5, 4.0]), jnp.asarray([1.3, 7.0, 2.0])
