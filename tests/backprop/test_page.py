@@ -26,9 +26,12 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update --window-size=1400,900"
 )
-pytestmark = pytest.mark.skipif(
-    not os.path.exists(DRIVER), reason="no chromedriver: the page is tested in Chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.path.exists(DRIVER), reason="no chromedriver: the page is tested in Chromium"
+    ),
+]
 
 
 def layer(w, h):
