@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fnmath.backprop.record import Step, Tensor, Trace, Variable
+    from fnmath.backprop.record import Site, Step, Tensor, Trace, Variable
 
 COLUMN = 66
 """Where the numbers stand at most, for lines longer than that."""
@@ -72,14 +72,15 @@ def _summary(trace: Trace) -> str:
 def made(trace: Trace) -> dict[tuple[str, str, int], tuple[Step, int]]:
     """For each line the step that finished it last, and how many times it was run.
 
-    Of a step and those it consists of, the line shows the outermost.
+    Of a step and those it consists of, the line shows the outermost; of a call that it makes, what
+    that returns.
     """
     depth: list[int] = []
     lines: dict[tuple[str, str, int], list[Step]] = {}
     for step in trace.steps:
         depth.append(0 if step.parent is None else depth[step.parent] + 1)
         if step.outputs and step.operation != "iteration":
-            for frame in dict.fromkeys(step.frames):
+            for frame in _finished(step):
                 known = lines.setdefault((frame.file, frame.function, frame.line), [step])
                 if depth[step.index] < depth[known[-1].index]:
                     known.clear()
@@ -91,6 +92,12 @@ def made(trace: Trace) -> dict[tuple[str, str, int], tuple[Step, int]]:
         same = {s.index for s in steps if trace.variables[s.outputs[0]].name == name}
         finished[key] = steps[-1], len(same)
     return finished
+
+
+def _finished(step: Step) -> list[Site]:
+    """The lines that a step finishes: its own, and those of the calls whose result is its own."""
+    inner = len(step.frames) - 1
+    return list(dict.fromkeys(f for k, f in enumerate(step.frames) if step.returns >= inner - k))
 
 
 def _notes(trace: Trace, step: Step, runs: int) -> list[str]:
@@ -107,11 +114,13 @@ def _described(v: Variable) -> str:
     """``h float32[8, 16]  ‖3.21‖  gradient ‖0.0456‖``."""
     gradient = "" if v.cotangent is None else f"  gradient {_size(v.cotangent)}"
     name = "" if v.name == f"v{v.index}" else f"{v.name} "
-    return f"{name}{v.value.dtype}{list(v.value.shape)}  {_size(v.value)}{gradient}"
+    return f"{name}{v.value.dtype}{list(v.value.shape)}  {_size(v.value)}{gradient}".rstrip()
 
 
 def _size(x: Tensor) -> str:
-    """The number itself if it is one, else the norm."""
-    if x.whole is not None and x.size == 1 and not x.dtype.startswith("key"):
+    """The number itself if it is one, else the norm; of a key, which is no number, nothing."""
+    if x.dtype.startswith("key"):
+        return ""
+    if x.whole is not None and x.size == 1:
         return f"{x.whole.reshape(())[()]:.4g}" if x.whole.dtype != bool else str(x.whole.item())
     return f"‖{x.norm:.4g}‖" + (f" ({x.nonfinite} not finite)" if x.nonfinite else "")

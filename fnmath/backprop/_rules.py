@@ -67,7 +67,7 @@ PAIRS = {
     "sub": ("y = a − b", "ȳ", "−ȳ"),
     "mul": ("y = a b", "b ȳ", "a ȳ"),
     "div": ("y = a / b", "ȳ / b", "−y ȳ / b"),
-    "pow": ("y = aᵇ", "b power(a, b − 1) ȳ", "log(a) y ȳ"),
+    "pow": ("y = aᵇ, a > 0", "b power(a, b − 1) ȳ", "log(a) y ȳ"),
     "max": ("y = max(a, b)", "([a > b] + [a = b] / 2) ȳ", "([b > a] + [a = b] / 2) ȳ"),
     "min": ("y = min(a, b)", "([a < b] + [a = b] / 2) ȳ", "([b < a] + [a = b] / 2) ȳ"),
     "atan2": ("y = angle of (b, a)", "b ȳ / (a² + b²)", "−a ȳ / (a² + b²)"),
@@ -103,6 +103,8 @@ def local_rule(
         Giles, Collected matrix derivative results for forward and reverse mode algorithmic
         differentiation (2008), §2, for products of matrices and for Cholesky's decomposition.
     """
+    if any(str(x.dtype).startswith("complex") for x in (*given, *made)):
+        return None  # some rules are others then, |x| and those of real parts among them
     if operation in ENTRIES:
         forward, slope = ENTRIES[operation]
         return Rule(forward, (f"x̄ = {slope}",))
@@ -146,7 +148,12 @@ def _mark(params: Any, given: Any, made: Any) -> Rule:
 
 
 def _clamp(params: Any, given: Any, made: Any) -> Rule:
-    return Rule("y = min(max(x, l), u)", ("x̄ = [l < x] [x < u] ȳ",))
+    low, high = "[x < l] ȳ", "[x > u] ȳ"
+    ends = [f"sum({z}, {tuple(range(len(given[1].shape)))})" for z in (low, high)]
+    scalar = not given[0].shape and given[1].shape
+    low, high = ends if scalar else (low, high)
+    bars = f"l̄ = {low}", "x̄ = [l < x] [x < u] ȳ", f"ū = {high}"
+    return Rule("y = min(max(x, l), u)", bars)
 
 
 def _convert(params: Any, given: Any, made: Any) -> Rule:
@@ -170,7 +177,7 @@ def _extreme(word: str) -> Callable[..., Rule]:
 
 def _reduce_prod(params: Any, given: Any, made: Any) -> Rule:
     axes = tuple(params["axes"])
-    return Rule(f"y = prod(x, {axes})", (f"x̄ = spread(y ȳ, {axes}) / x",))
+    return Rule(f"y = prod(x, {axes}), x ≠ 0", (f"x̄ = spread(y ȳ, {axes}) / x",))
 
 
 def _cumulative(params: Any) -> tuple[str, str]:
@@ -187,7 +194,8 @@ def _cumsum(params: Any, given: Any, made: Any) -> Rule:
 
 def _cumprod(params: Any, given: Any, made: Any) -> Rule:
     forward, back = _cumulative(params)
-    return Rule(f"y = exp({forward % 'log(x)'})", (f"x̄ = {back % 'y ȳ'} / x",))
+    forward = (forward % "x").replace("sum", "prod")
+    return Rule(f"y = {forward}, x ≠ 0", (f"x̄ = {back % 'y ȳ'} / x",))
 
 
 def _cumlogsumexp(params: Any, given: Any, made: Any) -> Rule:

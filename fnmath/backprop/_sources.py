@@ -203,8 +203,12 @@ def _first_line(node: Any) -> int:
 
 
 def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
-    """The named and returned expressions of each function in a tree."""
-    last: dict[tuple[ast.AST, str], Span] = {}
+    """The named and returned expressions of each function in a tree.
+
+    Of what is returned by its name every assignment counts: which of them was the last to be run,
+    the operations that follow it tell.
+    """
+    given: dict[tuple[ast.AST, str], list[Span]] = {}
     returned: set[tuple[ast.AST, str]] = set()
 
     def visit(node: ast.AST, function: ast.AST) -> None:
@@ -214,26 +218,38 @@ def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function = node
         elif isinstance(node, ast.Return) and node.value is not None:
-            found[_span(node.value)] = Expression((), True)
-            if isinstance(node.value, ast.Name):
-                returned.add((function, node.value.id))
+            for part in _parts(node.value):
+                found[_span(part)] = Expression((), True)
+                if isinstance(part, ast.Name):
+                    returned.add((function, part.id))
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             names = _names(target)
             if names:
                 found[_span(node.value)] = Expression(names, False)
-                last[function, ", ".join(flat(names))] = _span(node.value)
+                given.setdefault((function, ", ".join(flat(names))), []).append(_span(node.value))
         elif isinstance(node, ast.AugAssign):
             names = _names(node.target)
             if names:
                 found[_span(node)] = Expression(names, False)
-                last[function, names[0]] = _span(node)
+                given.setdefault((function, names[0]), []).append(_span(node))
         for child in ast.iter_child_nodes(node):
             visit(child, function)
 
     visit(tree, tree)
-    for place in returned & last.keys():
-        found[last[place]] = Expression(found[last[place]].names, True)
+    for span_ in (s for place in returned & given.keys() for s in given[place]):
+        found[span_] = Expression(found[span_].names, True)
+
+
+def _parts(value: ast.expr) -> list[ast.expr]:
+    """What is returned by an expression: either branch of a choice, all elements of a tuple."""
+    if isinstance(value, ast.IfExp):
+        return [part for branch in (value.body, value.orelse) for part in _parts(branch)]
+    if isinstance(value, ast.Tuple | ast.List):
+        return [part for element in value.elts for part in _parts(element)]
+    if isinstance(value, ast.Dict):
+        return [part for element in value.values for part in _parts(element)]
+    return [value]
 
 
 def _span(node: Any) -> Span:

@@ -193,6 +193,8 @@ def _moving(f: Callable[..., Any], numbers: Sequence[int], args: tuple) -> tuple
             problem = f"argnums is {i}, and {_trees.name_of(f)} was given {len(args)} arguments"
             _checks.fail("intermediates", f"{problem} by position")
         place = i % len(args)
+        if [j % len(args) for j in numbers if -len(args) <= j < len(args)].count(place) > 1:
+            _checks.fail("intermediates", f"argnums is {tuple(numbers)}, one argument twice")
         argument = names[place] if place < len(names) else f"args[{place}]"
         empty = not jax.tree.leaves(args[i])
         moving += [args[i] if empty else _trees.real("intermediates", argument, args[i])]

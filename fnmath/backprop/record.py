@@ -82,6 +82,8 @@ class Variable:
     """∂(result)/∂(this); None where none flows: integers, keys, what the result does not need."""
     producer: int | None
     """Index of the step that made it."""
+    overflows: bool = False
+    """Whether its cotangent is nan or ±inf though all that was added up to it is finite."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,6 +121,8 @@ class Step:
     """How many of the innermost of these calls it finishes: its result is theirs."""
     spoiled: int = 0
     """How many inputs get nan or ±inf from it, though its outputs' cotangents are finite."""
+    fresh: int = 0
+    """How many entries it makes nan or ±inf where the inputs' own entries are finite."""
     local: Callable[[], tuple[Any, ...]] | None = dataclasses.field(default=None, repr=False)
     """Its local Jacobians, computed when called; None for what is no single operation."""
 
@@ -130,11 +134,12 @@ class Step:
         their Jacobians is the Jacobian of the chain.
 
         Returns:
-            A matrix for each input; None for those that are not floating-point numbers.
+            A matrix for each input; None for those that no cotangent reaches, integers among them.
 
         Raises:
             ValueError: If the step's inputs are not kept whole, the matrix has more than four
-                million entries, or the step is no single operation (a loop's iteration, say).
+                million entries, the numbers are complex, or the step is no single operation (a
+                loop's iteration, say).
 
         Example:
             >>> from fnmath.backprop import trace
@@ -145,7 +150,8 @@ class Step:
         """
         if self.local is None:
             problem = f"step {self.index} ({self.label}) is no single operation with a Jacobian"
-            _checks.fail("Step.jacobian", f"{problem}; wanted one of its children")
+            cure = "; wanted one of its children" if self.children else ""
+            _checks.fail("Step.jacobian", problem + cure)
         return self.local()
 
 

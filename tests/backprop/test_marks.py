@@ -84,6 +84,10 @@ MISTAKES = [
         "intermediates: argnums is (0, True); wanted an integer, or several",
     ),
     Mistake(
+        called, (product, w, w), {"argnums": (0, -2)}, ValueError,
+        "intermediates: argnums is (0, -2), one argument twice",
+    ),
+    Mistake(
         called, (product, w, w), {"argnums": (0, 2)}, ValueError,
         "intermediates: argnums is 2, and product was given 2 arguments by position",
     ),

@@ -306,6 +306,20 @@ class TestNumbers:
         np.testing.assert_array_equal(record.gradients[1]["w"], jnp.zeros(5))
         assert record.variables[record.arguments[1]].cotangent is None
 
+    def test_cotangents_are_none_where_the_tree_has_none(self):
+        record = trace(lambda t: (t * 2, None), x, cotangent=(jnp.ones(5), None))
+        np.testing.assert_array_equal(record.gradients[0], jnp.full(5, 2.0))
+        with pytest.raises(ValueError, match="trace: cotangent has the tree"):
+            trace(lambda t: {"a": t[0], "b": t[1]}, x, cotangent=(None, 1.0))
+
+    def test_what_cannot_be_named_is_carried(self):
+        def f(t, options=None):
+            return t[0] * options["a"] if options else later
+
+        assert trace(f, x, options={1: 2, "a": 3}).value == 3 * x[0]
+        if len(x) == 0:
+            later = 1.0
+
     def test_keyword_arguments_are_passed_on(self):
         record = trace(lambda t, *, act, k: k * act(t).sum(), x, act=jnp.tanh, k=2.0)
         np.testing.assert_array_equal(record.value, 2.0 * jnp.tanh(x).sum())
