@@ -17,6 +17,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -99,7 +100,10 @@ def named(text: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     module = imported(text, module_name)
     parts = name.split(".")
     function = functools.reduce(lambda held, part: getattr(held, part, None), parts, module)
-    if not callable(function):
+    if function is not None and not callable(function):
+        problem = f"{name} of {module_name} is a {type(function).__name__}; wanted a function"
+        raise command.OptionError(f"--function {text}: {problem}")
+    if function is None:
         close = difflib.get_close_matches(name, vars(module), 1)
         cure = f"; did you mean {close[0]}?" if close else ""
         raise command.OptionError(f"--function {text}: {module_name} has no function {name}{cure}")
@@ -111,7 +115,19 @@ def named(text: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         came = type(arguments).__name__
         problem = f"example_args() returned a {came}; wanted a tuple of arguments"
         raise command.OptionError(f"--function {text}: {problem}")
+    check_number(text, function, arguments)
     return function, arguments
+
+
+def check_number(text: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Refuse arguments that the function cannot be called with."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except ValueError:  # a builtin, which does not tell
+        return
+    except TypeError as error:
+        problem = f"example_args() returned {len(arguments)} arguments: {error}"
+        raise command.OptionError(f"--function {text}: {problem}") from error
 
 
 def imported(text: str, name: str) -> Any:
@@ -166,7 +182,7 @@ def show(console: Console, record: Trace, folder: Path) -> None:
         times = cost.forward_mode / cost.reverse_mode
         console.print(f"forward mode would have cost {times:,.0f} times as much", markup=False)
     if found := record.first_nonfinite():
-        console.print(str(found), markup=False)
+        console.print(str(found), markup=False, highlight=False, soft_wrap=True)
     files = "page.html (open it in a browser), graph.svg, config.json, metrics.json"
     console.print(f"saved in {folder}: {files}", markup=False, soft_wrap=True)
 

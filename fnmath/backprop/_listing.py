@@ -21,11 +21,12 @@ def listing(trace: Trace) -> str:
     """The source of each function that took part, with its values and gradients line by line."""
     at = made(trace)
     parts = [_summary(trace)]
+    places = {f"{file}:{function}": (file, function) for file, function, _ in at}
     for key, (first, text) in trace.sources.items():
-        file, _, function = key.partition(":") if key[1:2] != ":" else key.rpartition(":")
-        here = {line: v for (f, name, line), v in at.items() if f"{f}:{name}" == key}
-        if not here:
+        if key not in places:
             continue
+        file, function = places[key]
+        here = {line: v for (f, name, line), v in at.items() if (f, name) == places[key]}
         lines = dedented(text)
         if not lines:  # no source to be had: the line numbers alone
             lines = ["…"] * (max(here) - first + 1)

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -172,11 +173,14 @@ def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         jaxpr, shapes = jax.make_jaxpr(_opened(f, kwargs), return_shape=True)(*args)
     except _UNKNOWN_VALUES as error:
-        raise TypeError(_control_flow(error)) from error
+        raise TypeError(_control_flow(error, args)) from error
+    if any(e.primitive.name == "new_ref" for e in jaxpr.eqns):
+        problem = "f changes a reference (jax.new_ref), whose values before are gone"
+        _checks.fail("trace", problem, "values carried by lax.scan", error=TypeError)
     return jaxpr, jax.tree.structure(shapes)
 
 
-def _control_flow(error: Exception) -> str:
+def _control_flow(error: Exception, args: tuple[Any, ...]) -> str:
     """What to do about a function that wants to see numbers before there are any."""
     place = ""
     for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
@@ -195,6 +199,8 @@ def _control_flow(error: Exception) -> str:
     else:
         cure = "a Python number from shapes, or lax.switch, lax.scan"
         problem = "takes a Python number"
+    if any(not x.shape and not _is_inexact(x) for x in jax.tree.leaves(args)):
+        cure += "; or to pass a number that decides by its name, trace(f, x, n=3)"
     return (
         f"trace: {place}{problem} by the values of an array, and f is traced without values; "
         f"wanted operations of JAX; did you mean {cure}?"
@@ -292,8 +298,11 @@ def _seeds(
             _checks.fail("trace", problem, error=TypeError)
         return [jnp.ones((), dtypes[0])]
     try:
-        leaves = tree.flatten_up_to(cotangent)
+        leaves = tree.flatten_up_to(cotangent)  # in which None, for none, is a leaf
+        fits = jax.tree_util.all_leaves(leaf for leaf in leaves if leaf is not None)
     except ValueError:
+        fits = False
+    if not fits:
         given = jax.tree.structure(cotangent)
         _checks.fail("trace", f"cotangent has the tree {given}; wanted {tree}, that of the result")
     for leaf, shape, dtype in zip(leaves, shapes, dtypes, strict=True):
@@ -791,7 +800,7 @@ class _Recorder:
             tuple(self.step(i, step) for i, step in enumerate(self.steps)),
             tuple(v.variable for v in inputs),
             tuple(v.variable for v in results),
-            sources,
+            types.MappingProxyType(sources),
         )
 
     def step(self, index: int, step: _Step) -> Step:
@@ -815,7 +824,7 @@ class _Recorder:
             step.bytes,
             step.backward_flops,
             step.backward_bytes,
-            step.params,
+            types.MappingProxyType(step.params),
             frames,
             step.returns,
             step.spoiled,

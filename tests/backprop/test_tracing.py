@@ -260,6 +260,15 @@ class TestNumbers:
         g = jax.vmap(lambda row: jnp.tanh(row) @ row)
         assert_same(trace(lambda a: g(a).sum(), M), lambda a: g(a).sum(), (M,), bits=False)
 
+    def test_may_add_in_another_order(self):
+        """JAX adds the two terms of tanh's derivative one by one to what the product gave."""
+        f, t = lambda t: jnp.sum(t * jnp.tanh(t)), jax.random.normal(key, (1000,))
+        with jax.disable_jit():
+            wanted = jax.grad(f)(t)
+        found = trace(f, t).gradients[0]
+        assert np.any(found != wanted)
+        np.testing.assert_array_max_ulp(found, wanted, 4)
+
     @pytest.mark.usefixtures("x64")
     def test_in_float64(self):
         args = (jnp.linspace(0.1, 2.0, 5),)
@@ -577,6 +586,32 @@ class TestErrors:
             trace(lambda t: t[t > 1].sum(), x)
         with pytest.raises(TypeError, match=r"takes a Python number by the values of an array"):
             trace(lambda t, n: sum(t[0] for _ in range(n)), x, 3)
+
+    def test_a_number_that_decides_is_passed_by_its_name(self):
+        def powers(t, n):
+            for _ in range(n):
+                t = t * t
+            return t.sum()
+
+        with pytest.raises(TypeError, match=r"by its name, trace\(f, x, n=3\)\?"):
+            trace(powers, x, 3)
+        assert trace(powers, x, n=3).gradients[0].shape == x.shape
+
+    def test_references_are_refused(self):
+        def f(t):
+            r = jax.new_ref(t)
+            r[...] = jnp.sin(t)
+            return jnp.sum(r[...])
+
+        with pytest.raises(TypeError, match="trace: f changes a reference"):
+            trace(f, x)
+
+    def test_the_record_does_not_change(self):
+        record = trace(lambda t: jnp.sum(t), x)
+        with pytest.raises(TypeError):
+            record.steps[0].params["axes"] = ()
+        with pytest.raises(TypeError):
+            record.sources["a"] = (1, "")
 
     def test_a_gradient_through_while_is_refused(self):
         def f(t):

@@ -94,6 +94,12 @@ def test_a_function_of_the_users(module, tmp_path, capsys):
             "needs nothing_of_that_name, which is",
         ),
         ("chain_rule_bad2:squared", GOOD, "no function squared; did you mean square?"),
+        ("chain_rule_bad6:f", "f = 3", "f of chain_rule_bad6 is a int; wanted a function"),
+        (
+            "chain_rule_bad7:f",
+            "def f(x, y): return x\ndef example_args(): return (jnp.ones(3),)",
+            "example_args() returned 1 arguments: missing a required argument: 'y'",
+        ),
         ("chain_rule_bad3:f", "def f(x): return x", "lacks example_args; def example_args"),
         (
             "chain_rule_bad4:f",
