@@ -302,8 +302,10 @@ def _norm(a: Array, b: Array, epsilon: Array, degree: float, axis: Axes) -> tupl
     """(Σᵢ |aᵢ − bᵢ|^q + ε)^(1/q), and for the degree q = 2 what rounding took of it."""
     x, rounding = two_sum(a, -b)
     largest = jnp.max(jnp.abs(x), axis, keepdims=True, initial=0)
-    scale = power_of_two(jnp.maximum(largest, jnp.abs(epsilon) ** (1 / degree)), ())
-    floor = jnp.where(epsilon == 0, 0, epsilon / scale**degree)
+    base = jnp.abs(epsilon) ** (1 / degree)
+    scale = power_of_two(jnp.maximum(largest, base), ())
+    # Not ε/scale^q, nor divided twice, which XLA makes that: the power may be below all numbers.
+    floor = epsilon * (1 / scale) * (1 / scale) if degree == 2 else (base / scale) ** degree
     if degree == 2:
         root, rest = _root(x / scale, rounding / scale, floor, axis)
         return scale * root, jnp.where(jnp.isfinite(rest), scale * rest, 0)

@@ -40,8 +40,10 @@ WRONG = {
     "complex numbers": jnp.zeros(2, jnp.complex64),
     "a random key": jax.random.key(0),
 }
-# Enough for the parts of an argument, which are checked together.
+# Enough for the parts of an argument, which are checked together; and for those of a network, which
+# its layers check, each by its own rows here.
 OF_PARTS = ("None", "a string", "a list", "nan", "a vector", "nothing", "integers", "a random key")
+OF_NETWORKS = ("None", "nan", "a vector")
 NAMES = {f.__name__ for f in public_functions()}
 pytestmark = [
     pytest.mark.slow,
@@ -175,6 +177,7 @@ def test_wrong_values_in_each_place(function):
     calls, run = recorded_calls(module), reads_values(function)
     if function not in calls:
         pytest.skip("its example calls it through another function only")
+    parts = OF_NETWORKS if module.__name__.startswith("fnmath.networks") else OF_PARTS
     args, options = calls[function]
     right = inspect.signature(function).bind(*args, **options)
     right.apply_defaults()
@@ -185,7 +188,7 @@ def test_wrong_values_in_each_place(function):
             continue
         for place, put in ways_to_replace(given):
             for what, wrong in WRONG.items():
-                if place and what not in OF_PARTS:
+                if place and what not in parts:
                     continue
                 right.arguments[argument] = put(wrong)
                 call = function, *right.args

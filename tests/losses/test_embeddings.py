@@ -333,6 +333,15 @@ class TestTripletMarginLoss:
 
         assert_slope(jax.jit(loss), gradient, points)
 
+    def test_one_point_as_far_away_as_numbers_go(self):
+        """Then all is measured in a unit in which ε, and the square of the scale, are nothing."""
+        near, far = jnp.array([0.0, 0.5]), jnp.array([3e38, 0.0])
+        loss = jax.jit(jax.value_and_grad(triplet_margin_loss, (0, 1, 2)))
+        for args in [(near * 0, near, far), (near, near, far), (near * 0, near, -far)]:
+            value, slopes = loss(*args)
+            assert value == 0
+            assert not np.any(slopes)
+
     @pytest.mark.slow
     def test_points_that_coincide(self):
         zero, one = jnp.zeros(3), jnp.ones(3)
