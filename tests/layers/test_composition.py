@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from fnmath.activations import relu
 from fnmath.layers import (
@@ -24,7 +23,7 @@ from fnmath.layers import (
     stack_with_outputs,
 )
 from fnmath.networks import mlp, mlp_init
-from tests.helpers import Mistake, assert_transforms
+from tests.helpers import Mistake, assert_derivatives, assert_transforms
 from tests.layers.agreement import normal
 
 KEY = jax.random.key(0)
@@ -152,13 +151,6 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-def assert_second_order(f, *args):
-    """Against finite differences, which NumPy's arrays are made for."""
-    check_grads(
-        lambda *args: f(*jax.tree.map(jnp.asarray, args)), args, order=2, atol=1e-5, rtol=1e-5
-    )
-
-
 class TestSequential:
     layers = (dense, relu, dense, jnp.sin)
 
@@ -204,7 +196,7 @@ class TestSequential:
             bars = [θ_bar[0] if θ_bar else None, *bars]
         actual = jax.vjp(layer, params, point)[1](y_bar)
         chex.assert_trees_all_close(actual, (tuple(bars), h_bar), rtol=1e-12)
-        assert_second_order(layer, params, point)
+        assert_derivatives(layer, params, point)
 
     def test_transforms(self):
         assert_transforms(sequential(self.layers), self.params(), x)
@@ -245,7 +237,7 @@ class TestResidual:
         (bars, _), x_bar = jax.vjp(layer, params, point)[1](y_bar)
         np.testing.assert_allclose(x_bar, y_bar + z_bar @ kernel.T, rtol=1e-12)
         np.testing.assert_allclose(bars.kernel, point.T @ z_bar, rtol=1e-12)
-        assert_second_order(layer, params, point)
+        assert_derivatives(layer, params, point)
 
     def test_transforms(self):
         assert_transforms(residual(dense), LAYER, x)
@@ -311,7 +303,7 @@ class TestStack:
     def test_second_order(self):
         params, point = stack_init(KEY, block_init, 3), jnp.asarray(normal(0, 2, 3))
         f = functools.partial(stack, block, checkpoint=True)
-        assert_second_order(f, params, point)
+        assert_derivatives(f, params, point)
 
     @both_ways
     def test_program_does_not_grow_with_depth(self, f):

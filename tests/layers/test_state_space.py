@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from fnmath.activations import softplus
 from fnmath.layers import (
@@ -19,7 +18,7 @@ from fnmath.layers import (
     selective_scan,
     selective_scan_step,
 )
-from tests.helpers import Mistake, assert_transforms
+from tests.helpers import Mistake, assert_derivatives, assert_transforms
 
 KEY = jax.random.key(0)
 x, h = jnp.ones((4, 5, 3)), jnp.zeros((4, 3, 2))
@@ -247,10 +246,7 @@ class TestSelectiveScan:
     def test_second_order(self):
         given = drawn_space(np.random.default_rng(0), (), 3, 2, 2)
 
-        def f(given):
-            return scanned(jax.tree.map(jnp.asarray, given), chunk=2)
-
-        check_grads(f, (given,), order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
+        assert_derivatives(partial(scanned, chunk=2), given)
 
     @pytest.mark.parametrize("shape", [(0, 5, 3), (2, 0, 3), (5, 3)])
     def test_shapes(self, shape):
@@ -388,10 +384,7 @@ class TestMamba:
         params = mamba_init(KEY, 2, states=2, expand=1, dtype=jnp.float64)
         x = np.random.default_rng(0).standard_normal((3, 2))
 
-        def f(params, x):
-            return mamba(*jax.tree.map(jnp.asarray, (params, x)))[0]
-
-        check_grads(f, (params, x), order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
+        assert_derivatives(lambda params, x: mamba(params, x)[0], params, x)
 
 
 class TestMambaInSingle:

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from fnmath.layers import blockwise_attention, dot_product_attention
-from tests.helpers import Mistake, assert_transforms
+from tests.helpers import Mistake, assert_derivatives, assert_transforms
 from tests.layers.attention.cases import assert_close, draw, pulled, pulled_by_torch
 
 x = jnp.ones((2, 5, 4, 3))
@@ -88,7 +87,7 @@ class TestDerivatives:
         assert_close(mine, plain, 1e-12)
         f = jax.jit(self.objective(in_blocks()))
         args = (q, k[..., :1, :], v[..., :1, :], bias)
-        check_grads(f, args, order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5, eps=1e-5)
+        assert_derivatives(f, *args)
 
     @pytest.mark.slow
     def test_reverse_over_reverse(self):

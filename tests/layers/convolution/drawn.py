@@ -187,8 +187,10 @@ def assert_close(ours, theirs, tolerance):
 
 
 def assert_all_equal(functions, arrays, cotangents, expected, names):
-    """In float64 to 1e-10, and in float32 to 1e-5."""
-    for dtype, tolerance in ((jnp.float64, 1e-10), (jnp.float32, 1e-5)):
+    """All in float64 to 1e-10, and every fourth in float32 to 1e-5."""
+    for dtype, tolerance, step in ((jnp.float64, 1e-10, 1), (jnp.float32, 1e-5, 4)):
+        parts = (a[::step] for a in (functions, arrays, cotangents, expected, names))
+        functions, arrays, cotangents, expected, names = parts
         cast = jax.tree.map(lambda a, dtype=dtype: jnp.asarray(a, dtype), (arrays, cotangents))
         for ours, theirs, name in zip(our_answers(functions, *cast), expected, names, strict=True):
             assert {a.dtype for a in ours} == {jnp.dtype(dtype)}
