@@ -21,6 +21,7 @@ DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
 SLOW = {"conversion", "experiments", "information", "networks", "statistics"}
 STATE = pytest.StashKey()
 compiling.prepare()
+compiling.start(plain=True)  # what modules make when they are imported, too
 
 
 @pytest.fixture
