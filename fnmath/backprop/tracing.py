@@ -151,7 +151,12 @@ def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]
     """The function as JAX traces it; every call that is open within is the user's."""
 
     def opened(*args: Any) -> Any:
-        return f(*args, **kwargs)
+        result = f(*args, **kwargs)
+        for leaf in jax.tree.leaves(result):
+            if not isinstance(leaf, jax.Array | np.ndarray | np.generic | complex | float | int):
+                problem = f"f returned a {type(leaf).__name__}; wanted arrays"
+                _checks.fail("trace", problem, error=TypeError)
+        return result
 
     return opened
 
@@ -173,6 +178,10 @@ def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         jaxpr, shapes = jax.make_jaxpr(_opened(f, kwargs), return_shape=True)(*args)
     except _UNKNOWN_VALUES as error:
+        raise TypeError(_control_flow(error, args)) from error
+    except (TypeError, IndexError) as error:  # of shapes and slices, which JAX names otherwise
+        if "JitTracer(" not in str(error):
+            raise
         raise TypeError(_control_flow(error, args)) from error
     if any(e.primitive.name == "new_ref" for e in jaxpr.eqns):
         problem = "f changes a reference (jax.new_ref), whose values before are gone"

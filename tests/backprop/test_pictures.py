@@ -263,6 +263,20 @@ class TestHtml:
         wanted = record.variables[0].value.image[1:]
         np.testing.assert_allclose(known, wanted, atol=(high - low) / 200)
 
+    @pytest.mark.slow
+    def test_calls_within_calls_within_calls(self, tmp_path):
+        """Deeper than Python goes into a tree: the rest stands at the end, step by step."""
+
+        def deep(t, n):
+            return t if n == 0 else jnp.sin(deep(t, n - 1))
+
+        record = trace(lambda t: deep(t, 100).sum(), jnp.ones(3))
+        root = _tree.tree(record)
+        found = [k for node in root.all() for k in node.own]
+        assert found == [step.index for step in record.steps]
+        assert record.to_html(tmp_path / "page.html").stat().st_size < 2e6
+        assert ET.parse(record.to_svg(tmp_path / "graph.svg", level=None)).getroot() is not None
+
     def test_many_arrays_share_the_room(self, tmp_path):
         def deep(w):
             h = w

@@ -597,6 +597,24 @@ class TestErrors:
             trace(powers, x, 3)
         assert trace(powers, x, n=3).gradients[0].shape == x.shape
 
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda t, n: t.reshape(n, -1).sum(),
+            lambda t, n: t[:n].sum(),
+            lambda t, n: t.sum() + jnp.zeros(n).sum(),
+        ],
+    )
+    def test_a_shape_by_the_values_of_an_argument(self, f):
+        with pytest.raises(TypeError, match=r"by its name, trace\(f, x, n=3\)\?"):
+            trace(f, x, 1)
+        assert trace(f, x, n=1).value.shape == ()
+
+    @pytest.mark.parametrize("result", ["a", object(), {"a": 1.0, "b": b"c"}])
+    def test_results_that_are_no_arrays(self, result):
+        with pytest.raises(TypeError, match=r"^trace: f returned a (str|object|bytes); wanted"):
+            trace(lambda t: result, x)
+
     def test_references_are_refused(self):
         def f(t):
             r = jax.new_ref(t)

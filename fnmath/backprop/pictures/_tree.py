@@ -20,6 +20,8 @@ ITERATIONS = 16
 """More iterations of a loop than this are put together in groups."""
 CHILDREN = 48
 """More of anything else than this, likewise."""
+CALLS = 64
+"""Calls within calls are shown to this depth; what lies deeper stands at its end, step by step."""
 DEEPEST = 3
 """So many levels are opened, unless a level is asked for."""
 
@@ -81,18 +83,20 @@ def _body(trace: Trace, steps: Sequence[Step], depth: int) -> tuple[Node, ...]:
 def _line(trace: Trace, steps: Sequence[Step], depth: int) -> Node:
     """What a line does: its operations, and the calls it makes."""
     site = steps[0].frames[depth]
+    deepest = depth + 1 >= CALLS
 
     def call(step: Step) -> Hashable:
-        inner = step.frames[depth + 1 :]
+        inner = () if deepest else step.frames[depth + 1 :]
         return (inner[0].file, inner[0].function) if inner else step.index
 
     def ends(step: Step) -> bool:
         return step.returns >= len(step.frames) - depth - 1
 
-    children = [
-        _call(trace, run, depth + 1) if len(run[0].frames) > depth + 1 else _step(trace, run[0])
-        for run in _runs(steps, call, ends)
-    ]
+    def shown(run: Sequence[Step]) -> Node:
+        inside = len(run[0].frames) > depth + 1 and not deepest
+        return _call(trace, run, depth + 1) if inside else _step(trace, run[0])
+
+    children = [shown(run) for run in _runs(steps, call, ends)]
     text = site.text or f"line {site.line}"
     if len(children) == 1:
         return dataclasses.replace(children[0], text=text, site=site)
