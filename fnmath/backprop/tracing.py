@@ -306,12 +306,12 @@ def _seeds(
             problem = f"{name} returned dtype {dtypes[0]}; wanted a floating dtype"
             _checks.fail("trace", problem, error=TypeError)
         return [jnp.ones((), dtypes[0])]
+    leaves: list[Any]
     try:
         leaves = tree.flatten_up_to(cotangent)  # in which None, for none, is a leaf
-        fits = jax.tree_util.all_leaves(leaf for leaf in leaves if leaf is not None)
     except ValueError:
-        fits = False
-    if not fits:
+        leaves = [()]  # of another tree, as a leaf that is a tree of its own is
+    if not jax.tree_util.all_leaves(leaf for leaf in leaves if leaf is not None):
         given = jax.tree.structure(cotangent)
         _checks.fail("trace", f"cotangent has the tree {given}; wanted {tree}, that of the result")
     for leaf, shape, dtype in zip(leaves, shapes, dtypes, strict=True):
