@@ -5,6 +5,8 @@ import html
 import json
 import math
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 
 import jax
@@ -363,6 +365,17 @@ class TestDot:
                     r"|\w+ \[[\w=, .]*\];|\w+ -> \w+( \[style=\])?;)",
                     line,
                 ), line
+
+    def test_graphviz_draws_it(self, record, nasty_record):
+        dot = shutil.which("dot") or pytest.skip("Graphviz's dot is not installed")
+        for r in (record, nasty_record):
+            text = r.to_dot()
+            made = subprocess.run(
+                [dot, "-Tsvg"], input=text, capture_output=True, text=True, check=True
+            )
+            assert made.stderr == ""
+            edges = ET.fromstring(made.stdout).findall(f".//{SVG}g[@class='edge']")
+            assert len(edges) == text.count(" -> ") > 0
 
     def test_a_cluster_for_each_function(self, record):
         text = record.to_dot()
