@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from fnmath.losses._pairs import halves, product, total
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._pairs import halves, product, total
 
 # The bits that hold the exponent of a float of 4 or 8 bytes.
 _EXPONENT = {4: np.uint32(0x7F800000), 8: np.uint64(0x7FF0000000000000)}

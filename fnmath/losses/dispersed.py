@@ -22,7 +22,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.losses._pairs import exp_pair
 from fnmath.losses._stirling import (
     HALF_LOG_2_PI,
     lag,
@@ -35,6 +34,7 @@ from fnmath.losses._stirling import (
 )
 from fnmath.losses.likelihoods import _check, _check_parameter, _loss
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._pairs import exp_pair
 
 EULER = 0.5772156649015329  # −ψ(1)
 LARGE = 1e30  # from there on Γ(1/α) is α to the last place, in double precision too

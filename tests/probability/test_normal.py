@@ -1,0 +1,218 @@
+"""fnmath.probability.normal: against SciPy, by its laws, and to the last place in the tails."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import scipy.stats
+
+from fnmath.probability import normal
+from tests.helpers import Mistake, assert_within_ulp
+from tests.probability import laws
+
+FAMILY = laws.Family(
+    normal,
+    [(0.0, 1.0), (1.5, 2.5), (-3.0, 0.01), (1e3, 1.0)],
+    scipy.stats.norm,
+    ("loc", "scale"),
+    [(0.0, 0.0), (0.0, -1.0), (0.0, np.inf), (np.inf, 1.0)],
+)
+y = jnp.linspace(-1.0, 1.0, 4)
+
+OF_PARAMETERS = (
+    normal.mean,
+    normal.variance,
+    normal.mode,
+    normal.entropy,
+    normal.fisher_information,
+)
+MISTAKES = [
+    Mistake(
+        normal.pdf,
+        (y, "a"),
+        {},
+        TypeError,
+        "pdf: loc is a str; wanted an array",
+    ),
+    Mistake(
+        normal.pdf,
+        (y, jnp.zeros(3)),
+        {},
+        ValueError,
+        "pdf: x (4,) and loc (3,) and scale () must have shapes that broadcast",
+    ),
+    *(
+        Mistake(f, (y, 1j), {}, TypeError, f"{f.__name__}: loc has dtype complex64; wanted real numbers")
+        for f in (normal.logpdf, normal.cdf, normal.logcdf, normal.sf, normal.logsf)
+    ),
+    *(
+        Mistake(
+            f,
+            (y, 0.0, jnp.ones(3)),
+            {},
+            ValueError,
+            f"{f.__name__}: x (4,) and loc () and scale (3,) must have shapes that broadcast",
+        )
+        for f in (normal.logpdf, normal.cdf, normal.logcdf, normal.sf, normal.logsf)
+    ),
+    *(
+        Mistake(f, ([0.5],), {}, TypeError, f"{f.__name__}: q is a list; wanted an array; did you mean jnp.asarray(q)?")
+        for f in (normal.ppf, normal.isf)
+    ),
+    *(
+        Mistake(
+            f,
+            (y, jnp.ones(3)),
+            {},
+            ValueError,
+            f"{f.__name__}: q (4,) and loc (3,) and scale () must have shapes that broadcast",
+        )
+        for f in (normal.ppf, normal.isf)
+    ),
+    *(
+        Mistake(f, (None,), {}, TypeError, f"{f.__name__}: loc is a NoneType; wanted an array")
+        for f in OF_PARAMETERS
+    ),
+    *(
+        Mistake(
+            f,
+            (y, jnp.ones(3)),
+            {},
+            ValueError,
+            f"{f.__name__}: loc (4,) and scale (3,) must have shapes that broadcast",
+        )
+        for f in OF_PARAMETERS
+    ),
+    Mistake(
+        normal.sample, (0,), {}, TypeError,
+        "sample: key is a int; wanted a random key; did you mean jax.random.key(0)?",
+    ),
+    Mistake(
+        normal.sample, (jax.random.key(0), y), {"shape": (3,)}, ValueError,
+        "sample: loc (4,) must broadcast to shape (3,)",
+    ),
+    Mistake(
+        normal.kl, (y, y, y, None), {}, TypeError, "kl: scale_q is a NoneType; wanted an array"
+    ),
+    Mistake(
+        normal.kl, (y, y, y, jnp.ones(3)), {}, ValueError,
+        "kl: loc_p (4,) and scale_p (4,) and loc_q (4,) and scale_q (3,) must have shapes that broadcast",
+    ),
+    Mistake(
+        normal.fit, (jnp.arange(4),), {}, TypeError,
+        "fit: x has dtype int32; wanted a floating dtype; did you mean x.astype(jnp.float32)?",
+    ),
+    Mistake(
+        normal.fit, (y,), {"weights": jnp.ones(3)}, ValueError,
+        "fit: weights (3,) must broadcast to x (4,)",
+    ),
+    Mistake(normal.score, (y, "a"), {}, TypeError, "score: loc is a str; wanted an array"),
+    Mistake(
+        normal.score, (y, jnp.ones(3)), {}, ValueError,
+        "score: x (4,) and loc (3,) and scale () must have shapes that broadcast",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("x64")
+class TestInDoublePrecision:
+    def test_equals_scipy(self):
+        laws.assert_equals_scipy(FAMILY)
+
+    def test_derivatives(self):
+        laws.assert_derivatives(FAMILY)
+
+    def test_second_derivatives(self):
+        laws.assert_second_derivatives(FAMILY)
+
+    def test_inverse(self):
+        laws.assert_inverse(FAMILY)
+
+    def test_laws(self):
+        laws.assert_laws(FAMILY)
+
+    def test_divergence(self):
+        pairs = [((0.0, 1.0), (1.0, 2.0)), ((1.0, 0.5), (1.0, 0.5001)), ((0.0, 3.0), (5.0, 0.1))]
+        laws.assert_divergence(FAMILY, pairs)
+
+
+def test_samples():
+    laws.assert_samples(FAMILY)
+
+
+def test_invalid_is_nan():
+    laws.assert_invalid_is_nan(FAMILY)
+
+
+def test_dtypes_and_shapes():
+    laws.assert_dtypes_and_shapes(FAMILY)
+
+
+def test_limits():
+    laws.assert_limits(FAMILY, lambda *of: -np.inf, lambda *of: np.inf)
+
+
+def test_estimates():
+    few = laws.assert_estimates(FAMILY, (1.5, 2.5))
+    laws.assert_likeliest(FAMILY, few)
+
+
+def test_tails_to_the_last_place():
+    """Values and slopes of the logarithm of a tail, as far as float32 reaches."""
+    z = np.float32([-1e15, -1e4, -300.5, -40, -13.3, -5, -1, -1e-3, 0, 0.1, 2, 5, 9, 13])
+    with mpmath.workdps(60):
+        at = [mpmath.mpf(float(a)) for a in z]
+        asymptotic = [a for a in at if a < -300]
+        cdf = [mpmath.ncdf(a) for a in at[len(asymptotic) :]]
+        far = [
+            -a * a / 2 - mpmath.log(-a) - mpmath.log(2 * mpmath.pi) / 2
+            + mpmath.log(1 - a**-2 + 3 * a**-4 - 15 * a**-6)
+            for a in asymptotic
+        ]  # fmt: skip
+        logarithms = [float(v) for v in far] + [float(mpmath.log(v)) for v in cdf]
+    value, slope, bend = jax.jit(
+        jax.vmap(
+            lambda z: (
+                normal.logcdf(z),
+                jax.grad(normal.logcdf)(z),
+                jax.grad(jax.grad(normal.logcdf))(z),
+            )
+        )
+    )(z)
+    assert_within_ulp(value, logarithms, 1)
+    assert_within_ulp(jax.jit(normal.logsf)(-z), logarithms, 1)
+    np.testing.assert_allclose(slope[:3], -z[:3], rtol=1e-4)
+    np.testing.assert_allclose(bend[:5], -1, rtol=1e-2)
+
+
+def test_quantiles_to_the_last_place():
+    q = np.float32([2e-38, 1e-30, 1e-10, 1e-3, 0.2, 0.25, 0.3, 0.5, 0.50001, 0.7, 0.9999999])
+    with mpmath.workdps(50):
+        wanted = []
+        for a in (mpmath.mpf(float(v)) for v in q):
+            start = scipy.stats.norm.ppf(float(a))
+            wanted.append(
+                float(mpmath.findroot(lambda x, a=a: mpmath.log(mpmath.ncdf(x) / a), start))
+            )
+    assert_within_ulp(jax.jit(normal.ppf)(q), wanted, 1)
+    assert_within_ulp(jax.jit(normal.isf)(q), -np.array(wanted), 1)
+
+
+def test_divergence_of_what_is_nearly_the_same():
+    """KL = ½ d² + δ² − …, where the plain sum would have no digit left."""
+    d, scale = np.float32(1e-6), np.float32(1.0001)
+    v = float(scale) - 1
+    kl = jax.jit(normal.kl)
+    assert_within_ulp(kl(d, np.float32(1), np.float32(0), np.float32(1)), 0.5 * float(d) ** 2, 1)
+    wanted = (v - np.log1p(v)) + 0.5 * v * v
+    assert_within_ulp(kl(d * 0, scale, d * 0, np.float32(1)), wanted, 1e7 * 1e-7 + 1)
+
+
+def test_the_documented_parameters_are_scipys():
+    x = jnp.float32(0.3)
+    partial = functools.partial(normal.pdf, x)
+    np.testing.assert_allclose(partial(), scipy.stats.norm.pdf(0.3), rtol=1e-6)
+    np.testing.assert_allclose(partial(scale=2), scipy.stats.norm.pdf(0.3, 0, 2), rtol=1e-6)
