@@ -1,5 +1,52 @@
-"""Distributions, one module for each family: ``from fnmath.probability import normal``."""
+"""Distributions, one module for each family: ``from fnmath.probability import normal``.
 
-from fnmath.probability import cauchy, gumbel, laplace, logistic, normal
+Every family has the same functions, as far as they exist: density ``pdf`` or mass ``pmf``, ``cdf``
+and survival function ``sf``, the logarithms of all of these, the quantile functions ``ppf`` and
+``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind, ``fit``,
+``score`` and ``fisher_information``. All but ``fit`` are elementwise: arguments broadcast.
 
-__all__ = ["cauchy", "gumbel", "laplace", "logistic", "normal"]
+    normal, laplace, logistic, cauchy, gumbel        on the line
+    exponential, half_normal, weibull, log_normal    on a half line
+    pareto                                           from its scale on
+    uniform                                          on an interval
+    bernoulli, geometric                             on whole numbers
+
+Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
+cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
+
+Each value is rounded once, and so is each first derivative, in both modes and by every parameter:
+formulas are evaluated in pairs of numbers (``_numbers``). A parameter that has no meaning gives nan
+in every function, a point outside the support the density 0.
+"""
+
+from fnmath.probability import (
+    bernoulli,
+    cauchy,
+    exponential,
+    geometric,
+    gumbel,
+    half_normal,
+    laplace,
+    log_normal,
+    logistic,
+    normal,
+    pareto,
+    uniform,
+    weibull,
+)
+
+__all__ = [
+    "bernoulli",
+    "cauchy",
+    "exponential",
+    "geometric",
+    "gumbel",
+    "half_normal",
+    "laplace",
+    "log_normal",
+    "logistic",
+    "normal",
+    "pareto",
+    "uniform",
+    "weibull",
+]

@@ -29,11 +29,14 @@ from fnmath.numerics._wide import computed_wide
 from fnmath.probability._numbers import (
     Formula,
     Function,
+    Number,
     exp,
+    head,
     in_pairs,
     log,
     times_exp,
     times_vanishing,
+    where,
 )
 
 Numbers = float | Real[Array, "..."]
@@ -137,6 +140,37 @@ def location_scale(standard: Standard) -> Formulas:
     )  # fmt: skip
 
 
+def on_support(
+    formulas: Formulas,
+    *,
+    below: Callable[..., jax.Array],
+    inside: Formula,
+    above: Callable[..., jax.Array] = lambda x, *of: jnp.zeros_like(head(x), bool),
+) -> Formulas:
+    """The formulas within a support; below and above it, what the integral of nothing is.
+
+    There the formulas are given a point of their own, ``inside(*θ)``.
+    """
+
+    def guarded(formula: Formula, low: float, high: float) -> Formula:
+        def of_x(x: Number, *of: Number) -> Number:
+            is_below, is_above = below(x, *of), above(x, *of)
+            y = formula(where(is_below | is_above, inside(*of), x), *of)
+            return where(is_below, low, where(is_above, high, y))
+
+        return of_x
+
+    f = formulas
+    return f._replace(
+        logpdf=guarded(f.logpdf, -jnp.inf, -jnp.inf),
+        by=tuple(guarded(g, 0.0, 0.0) for g in f.by),
+        velocity=tuple(guarded(v, 0.0, 0.0) for v in f.velocity),
+        cdf=guarded(f.cdf, 0.0, 1.0), sf=guarded(f.sf, 1.0, 0.0),
+        logcdf=guarded(f.logcdf, -jnp.inf, 0.0), logsf=guarded(f.logsf, 0.0, -jnp.inf),
+        reverse_hazard=guarded(f.reverse_hazard, 0.0, 0.0), hazard=guarded(f.hazard, 0.0, 0.0),
+    )  # fmt: skip
+
+
 def _flow(velocity: Formula, logpdf: Formula, sign: float) -> Formula:
     """The density times the velocity, with a sign."""
     return lambda x, *of: times_exp(sign * velocity(x, *of), logpdf(x, *of))
@@ -185,6 +219,64 @@ def functions(formulas: Formulas, known: Callable[..., jax.Array]) -> Functions:
     )  # fmt: skip
 
 
+class Mass(NamedTuple):
+    """The formulas of a discrete family with one parameter, of numbers (k, p) or (q, p)."""
+
+    logpmf: Formula
+    by: Formula  # ∂ log P by p
+    pmf: Formula
+    pmf_by: Formula
+    cdf: Formula
+    cdf_by: Formula
+    sf: Formula
+    logcdf: Formula
+    logcdf_by: Formula
+    logsf: Formula
+    logsf_by: Formula
+    quantile: Formula
+    upper: Formula
+
+
+class MassFunctions(NamedTuple):
+    """The functions of such a family, of arrays (k, p) or (q, p)."""
+
+    pmf: Function
+    logpmf: Function
+    cdf: Function
+    sf: Function
+    logcdf: Function
+    logsf: Function
+    ppf: Function
+    isf: Function
+    by: tuple[Function, ...]  # None by k, ∂ log P by p
+
+
+def mass_functions(formulas: Mass, known: Callable[..., jax.Array]) -> MassFunctions:
+    """The functions, with their derivatives by p; nan unless ``known(p)``."""
+    f = formulas
+
+    def of_k(k: jax.Array, p: jax.Array) -> jax.Array:
+        return known(p)
+
+    def of_q(q: jax.Array, p: jax.Array) -> jax.Array:
+        return known(p) & (q >= 0) & (q <= 1)
+
+    def make(formula: Formula, by_p: Formula) -> Function:
+        return in_pairs(formula, None, in_pairs(by_p, known=of_k), known=of_k)
+
+    def step(formula: Formula) -> Function:
+        nothing = in_pairs(lambda q, p: 0 * head(p), known=of_q)
+        return in_pairs(formula, None, nothing, known=of_q)
+
+    return MassFunctions(
+        pmf=make(f.pmf, f.pmf_by), logpmf=make(f.logpmf, f.by),
+        cdf=make(f.cdf, f.cdf_by), sf=make(f.sf, lambda k, p: -f.cdf_by(k, p)),
+        logcdf=make(f.logcdf, f.logcdf_by), logsf=make(f.logsf, f.logsf_by),
+        ppf=step(f.quantile), isf=step(f.upper),
+        by=(in_pairs(lambda k, p: 0 * head(k), known=of_k), in_pairs(f.by, known=of_k)),
+    )  # fmt: skip
+
+
 def evaluated(function: str, f: Function, **arguments: Any) -> jax.Array:
     """The elementwise function at the arguments, computed in float32 at least.
 
@@ -206,7 +298,7 @@ def information(
     function: str, entries: Formula, known: Callable[..., jax.Array], **parameters: Any
 ) -> jax.Array:
     """The symmetric matrix whose rows, up to the diagonal, are the entries, formulas of θ."""
-    n = len(parameters)
+    n = len(entries(*(jnp.ones(()) for _ in parameters)))
 
     def entry(i: int, j: int) -> jax.Array:
         i, j = max(i, j), min(i, j)

@@ -266,6 +266,36 @@ def lag_of_ratio(x: Number, y: Number) -> Number:
     return where(is_near, lag(where(is_near, v, 0.5)), v - log(where(is_near, 2.0, x / y)))
 
 
+def divergence_term(p: Number, q: Number) -> Number:
+    """P log(p/q) + q − p ≥ 0 for p, q ≥ 0, right for p near q; 0 log 0 = 0."""
+    at_0, of_0 = head(p) == 0, head(q) == 0
+    some, other = where(at_0, 1.0, p), where(of_0, 1.0, q)
+    v = (other - some) / some
+    is_near = (head(v) > -0.5) & (head(v) < 1)
+    near = some * lag(where(is_near, v, 0.5))
+    far = (other - some) - some * log(where(is_near, 2.0, other / some))
+    return where(at_0, q, where(of_0, jnp.inf, where(is_near, near, far)))
+
+
+def bernoulli_divergence(p: Number, q: Number) -> Number:
+    """The divergence of two trials that succeed with the probabilities p and q."""
+    return divergence_term(p, q) + divergence_term(1 - p, 1 - q)
+
+
+def entropy_term(p: Number) -> Number:
+    """−p log p, 0 at 0."""
+    at_0 = head(p) == 0
+    some = where(at_0, 1.0, p)
+    return where(at_0, 0.0, -(some * log(some)))
+
+
+def bernoulli_entropy(p: Number) -> Number:
+    """The entropy of a trial that succeeds with the probability p."""
+    certain = head(p) == 1
+    some = where(certain, 0.5, p)
+    return entropy_term(p) + where(certain, 0.0, -((1 - some) * log1p(-some)))
+
+
 def above_tangent(x: Number) -> Number:
     """The difference exp(−x) − 1 + x ≥ 0, right for small x."""
 

@@ -9,6 +9,7 @@ Source: Downey, Generating pseudo-random floating-point values (2007).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -46,6 +47,24 @@ def drawn(
         return jnp.where(lower, ppf(p, *of), isf(p, *of))
 
     return computed_wide(quantiles, *arrays)
+
+
+def uniform_below(
+    function: str, key: jax.Array, shape: Any, known: Callable[..., jax.Array], **parameters: Any
+) -> jax.Array:
+    """1 where a uniform number is below the parameter, else 0; nan where it is not known."""
+    _checks.key(function, key)
+    _checks.real(function, **parameters)
+    shape = target_shape(function, shape, **parameters)
+    dtype = jnp.result_type(*parameters.values(), 1.0)
+    lower, tail = halves(key, shape, jnp.promote_types(dtype, jnp.float32))
+
+    def chosen(p: jax.Array) -> jax.Array:
+        p = jax.lax.stop_gradient(p)
+        below = jnp.where(lower, tail < p, tail > 1 - p)
+        return jnp.where(known(p), below, jnp.nan).astype(p.dtype)
+
+    return computed_wide(chosen, *(jnp.asarray(a, dtype) for a in parameters.values()))
 
 
 def target_shape(function: str, shape: Any, **parameters: Any) -> tuple[int, ...]:

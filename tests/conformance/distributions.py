@@ -5,7 +5,23 @@ The cases give a scale without a location, where SciPy's order has both: the loc
 
 import importlib
 
-NAMES = ["pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf", "mean", "variance", "mode", "entropy", "kl"]
+NAMES = [
+    "pdf",
+    "logpdf",
+    "pmf",
+    "logpmf",
+    "cdf",
+    "logcdf",
+    "sf",
+    "logsf",
+    "ppf",
+    "isf",
+    "mean",
+    "variance",
+    "mode",
+    "entropy",
+    "kl",
+]
 OF_PARAMETERS = {"mean", "variance", "mode", "entropy", "kl"}
 
 
@@ -21,6 +37,10 @@ def shape_and_scale(shape, scale):
     return shape, 0.0, scale
 
 
+def by_ends(low, high):
+    return low, high - low
+
+
 FAMILIES = {  # name in the cases: (module, the case's parameters as the module's)
     "norm": ("normal", as_given),
     "laplace": ("laplace", as_given),
@@ -28,7 +48,7 @@ FAMILIES = {  # name in the cases: (module, the case's parameters as the module'
     "cauchy": ("cauchy", as_given),
     "gumbel": ("gumbel", as_given),
     "expon": ("exponential", scale_alone),
-    "uniform": ("uniform", as_given),
+    "uniform": ("uniform", by_ends),
     "weibull": ("weibull", shape_and_scale),
     "lognormal": ("log_normal", as_given),
     "pareto": ("pareto", shape_and_scale),
@@ -40,6 +60,8 @@ FAMILIES = {  # name in the cases: (module, the case's parameters as the module'
 
 def called(f, name, ordered):
     """The function of a module, for the arguments of a case."""
+    if name == "kl" and ordered is shape_and_scale:
+        return f  # of two with the same location
     if name == "kl":
 
         def divergence(*of):
@@ -47,6 +69,8 @@ def called(f, name, ordered):
             return f(*ordered(*of[:half]), *ordered(*of[half:]))
 
         return divergence
+    if ordered is by_ends and name != "kl":
+        return lambda *of: f(*of[:-1], high=of[-1])
     if name in OF_PARAMETERS:
         return lambda *of: f(*ordered(*of))
     return lambda x, *of: f(x, *ordered(*of))

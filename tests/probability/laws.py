@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.integrate
 import scipy.stats
 
@@ -28,41 +29,60 @@ class Family(NamedTuple):
     module: ModuleType
     parameters: Sequence[Sequence[float]]
     peer: Callable  # of a row of parameters
-    names: Sequence[str]
     bad: Sequence[Sequence[float]]  # parameters that have no meaning
     kinks: Callable = lambda *of: ()  # where the density is not smooth
-    differentiated: Sequence[int] | None = None  # the parameters with a score
+    low: Callable = lambda *of: -np.inf  # the ends of the support
+    high: Callable = lambda *of: np.inf
 
 
 def rows(family):
     return np.array(family.parameters, float)
 
 
-@functools.cache
-def _every(module, names, count, derivatives):
-    """One program for the values, and the gradients in both modes, of several functions."""
+BATCH = 64
 
-    def everything(x, *of):
+
+@functools.cache
+def _every(module, count, derivatives):
+    """One program for the values, and the gradients in both modes, of all functions."""
+
+    def everything(x, q, *of):
         by = tuple(range(1 + count))
         found = {}
-        for name in names:
-            f = getattr(module, name)
-            found[name] = f(x, *of)
+        for name in OF_X + OF_Q:
+            f, at = getattr(module, name), x if name in OF_X else q
+            found[name] = f(at, *of)
             if derivatives:
-                found[f"{name}, reverse"] = jax.grad(f, by)(x, *of)
-                found[f"{name}, forward"] = jax.jacfwd(f, by)(x, *of)
+                found[f"{name}, reverse"] = jnp.stack(jax.grad(f, by)(at, *of))
+                found[f"{name}, forward"] = jnp.stack(jax.jacfwd(f, by)(at, *of))
         return found
 
     return jax.jit(jax.vmap(everything))
 
 
-def evaluate(family, names, x, parameters, derivatives=False):
-    """The functions at each x, which has a column for each row of parameters."""
+def evaluate(family, x, parameters, derivatives=False, q=None):
+    """The functions at each x and q, which have a column for each row of parameters.
+
+    Always 64 at a time, so that all tests of a family share the programs.
+    """
     x = np.asarray(x)
-    of = [np.repeat(p[:, None], x.shape[1], 1).ravel() for p in np.asarray(parameters).T]
-    every = _every(family.module, tuple(names), len(of), derivatives)
-    found = every(jnp.asarray(x.ravel()), *(jnp.asarray(p) for p in of))
-    return jax.tree.map(lambda y: np.asarray(y).reshape(x.shape), found)
+    q = np.full(x.shape, 0.5, x.dtype) if q is None else np.broadcast_to(q, x.shape)
+    of = [np.repeat(p[:, None], x.shape[1], 1) for p in np.asarray(parameters, x.dtype).T]
+    columns = [np.ravel(a) for a in (x, q, *of)]
+    every, parts = _every(family.module, len(of), derivatives), []
+    for start in range(0, x.size, BATCH):
+        batch = [np.resize(c[start : start + BATCH], BATCH) for c in columns]
+        parts.append(jax.tree.map(np.asarray, every(*map(jnp.asarray, batch))))
+
+    def whole(*pieces):
+        y = np.concatenate(pieces)[: x.size]
+        return (
+            np.moveaxis(y.reshape(*x.shape, *y.shape[1:]), -1, 0)
+            if y.ndim > 1
+            else y.reshape(x.shape)
+        )
+
+    return jax.tree.map(whole, *parts)
 
 
 def points(family):
@@ -73,8 +93,7 @@ def points(family):
 def assert_equals_scipy(family, *, rtol=1e-9, skip=()):
     """Values of the density, the integrals, their logarithms and inverses, and the moments."""
     x = points(family)
-    found = evaluate(family, OF_X, x, rows(family))
-    found |= evaluate(family, OF_Q, np.broadcast_to(Q, x.shape), rows(family))
+    found = evaluate(family, x, rows(family), q=Q)
     for i, row in enumerate(family.parameters):
         peer = family.peer(*row)
         for name in OF_X + OF_Q:
@@ -96,24 +115,24 @@ def assert_derivatives(family):
     x, of = points(family)[:, 2:-1], rows(family)
     q = np.broadcast_to(Q[2:-1], x.shape)
     spread = x[:, -2:-1] - x[:, 1:2]
-    for names, at, step in ((OF_X, x, 1e-6 * spread), (OF_Q, q, 1e-5 * np.minimum(q, 1 - q))):
-        found = evaluate(family, names, at, of, derivatives=True)
-        for i in range(1 + of.shape[1]):
-            if i:
-                step = 1e-6 * np.where(of[:, i - 1 : i] == 0, spread, np.abs(of[:, i - 1 : i]))
-            move = np.zeros_like(of)
-            move[:, i - 1 : i] = step if i else 0
-            above, below = (
-                evaluate(family, names, at if i else at + s * step, of + s * move) for s in (1, -1)
-            )
-            for name in names:
-                difference = (above[name] - below[name]) / (2 * step)
-                reverse = found[f"{name}, reverse"][i]
-                forward = found[f"{name}, forward"][i]
-                np.testing.assert_allclose(forward, reverse, rtol=1e-12, err_msg=name)
-                rounding = 1e-15 * (np.abs(found[name]) + np.abs(x).max()) / step
-                error = np.abs(difference - reverse)
-                assert (error <= 1e-6 * np.abs(reverse) + rounding).all(), (name, i, error)
+    found = evaluate(family, x, of, derivatives=True, q=q)
+    for i in range(1 + of.shape[1]):
+        size = np.abs(of[:, i - 1 : i]) if i else spread
+        step = 1e-6 * np.where(size == 0, spread, size)
+        move = np.zeros_like(of)
+        move[:, i - 1 : i] = step if i else 0
+        steps = (0, 0) if i else (step, 1e-5 * np.minimum(q, 1 - q))
+        above, below = (
+            evaluate(family, x + s * steps[0], of + s * move, q=q + s * steps[1]) for s in (1, -1)
+        )
+        for name in OF_X + OF_Q:
+            taken = step if i else steps[name in OF_Q]
+            difference = (above[name] - below[name]) / (2 * taken)
+            reverse, forward = (found[f"{name}, {mode}"][i] for mode in ("reverse", "forward"))
+            np.testing.assert_allclose(forward, reverse, rtol=1e-12, err_msg=name)
+            rounding = 1e-15 * (np.abs(found[name]) + np.abs(x).max()) / taken
+            error = np.abs(difference - reverse)
+            assert (error <= 1e-6 * np.abs(reverse) + rounding).all(), (name, i, error)
 
 
 def assert_second_derivatives(family):
@@ -150,9 +169,9 @@ def assert_inverse(family):
     of = rows(family)
     q = np.broadcast_to(np.array([1e-300, 1e-30, *Q]), (len(of), len(Q) + 2))
     for inverse, integral in (("ppf", "cdf"), ("isf", "sf")):
-        x = evaluate(family, (inverse,), q, of)[inverse]
-        back = evaluate(family, (integral,), x, of)[integral]
-        density = evaluate(family, ("pdf",), x, of)["pdf"]
+        x = evaluate(family, 0 * q, of, q=q)[inverse]
+        found = evaluate(family, x, of)
+        back, density = found[integral], found["pdf"]
         slack = 4e-16 * np.abs(x) * density + 2e-12 * q  # the quantile is rounded
         assert (np.abs(back - q) <= slack + 1e-302).all(), (inverse, back, q)
 
@@ -165,7 +184,7 @@ def expectation(family, row, g):
     of = np.array([row], float)
     total = 0.0
     for name in OF_Q:
-        x = evaluate(family, (name,), q[None], of)[name]
+        x = evaluate(family, 0 * q[None], of, q=q)[name]
         total = total + np.tensordot(w, np.asarray(g(x[0])), (0, 0))
     return total
 
@@ -178,7 +197,7 @@ def assert_laws(family, *, tolerance=1e-6):
         arrays = [jnp.asarray(p) for p in row]
 
         def density(x, of=of):
-            return evaluate(family, ("pdf",), np.reshape(x, (1, -1)), of)["pdf"][0]
+            return evaluate(family, np.reshape(x, (1, -1)), of)["pdf"][0]
 
         peer = family.peer(*row)
         edges = np.unique(
@@ -209,37 +228,39 @@ def assert_laws(family, *, tolerance=1e-6):
             np.testing.assert_allclose(second / size, information / size, atol=tolerance)
 
 
-def assert_divergence(family, pairs, *, rtol=1e-7):
+def assert_divergence(family, pairs, *, rtol=1e-7, of_kl=lambda *of: of):
     """KL(p ‖ q) = E_p[log p − log q] by quadrature, at least 0, and 0 of p and p."""
     m = family.module
     kl = jax.jit(m.kl)
     for p, q in pairs:
-        ours = float(kl(*map(jnp.asarray, (*p, *q))))
+        ours = float(kl(*map(jnp.asarray, (*of_kl(*p), *of_kl(*q)))))
 
         def excess(x, p=p, q=q):
-            both = evaluate(family, ("logpdf",), np.stack([x, x]), np.array([p, q], float))
+            both = evaluate(family, np.stack([x, x]), np.array([p, q], float))
             return both["logpdf"][0] - both["logpdf"][1]
 
         wanted = expectation(family, p, excess)
         np.testing.assert_allclose(ours, wanted, rtol=rtol, atol=1e-12)
         assert ours >= 0
-        assert kl(*map(jnp.asarray, (*p, *p))) == 0
+        assert kl(*map(jnp.asarray, (*of_kl(*p), *of_kl(*p)))) == 0
 
 
 def assert_samples(family, *, count=20_000):
     """Kolmogorov and Smirnov see nothing amiss; gradients flow as the quantiles move."""
-    m = family.module
-    for i, row in enumerate(family.parameters):
-        arrays = [jnp.asarray(p, jnp.float32) for p in row]
-        draw = functools.partial(m.sample, jax.random.key(i), shape=(count,))
-        x, tangents = jax.jit(lambda *a, d=draw: (d(*a), jax.jacfwd(d, tuple(range(len(a))))(*a)))(
-            *arrays
-        )
-        assert x.dtype == jnp.float32
-        assert x.shape == (count,)
-        peer = family.peer(*np.float64(np.float32(row)))
-        assert scipy.stats.kstest(np.float64(x), peer.cdf).pvalue > 1e-3
-        assert all(np.isfinite(t).all() for t in tangents)
+    m, of = family.module, np.float32(rows(family))
+
+    @jax.jit
+    @jax.vmap
+    def drawn(key, *row):
+        draw = functools.partial(m.sample, key, shape=(count,))
+        return draw(*row), jax.jvp(draw, row, tuple(jnp.ones_like(p) for p in row))[1]
+
+    samples, tangents = drawn(jax.random.split(jax.random.key(0), len(of)), *map(jnp.asarray, of.T))
+    assert samples.dtype == jnp.float32
+    assert samples.shape == (len(of), count)
+    assert np.isfinite(tangents).all()
+    for x, row in zip(np.float64(samples), np.float64(of), strict=True):
+        assert scipy.stats.kstest(x, family.peer(*row).cdf).pvalue > 1e-3
 
 
 def assert_invalid_is_nan(family):
@@ -247,21 +268,19 @@ def assert_invalid_is_nan(family):
     m, count = family.module, rows(family).shape[1]
     of = np.array(family.bad, np.float32)
     x = np.full((len(of), 1), 0.5, np.float32)
-    found = evaluate(family, OF_X + OF_Q, x, of, derivatives=True)
+    found = evaluate(family, x, of, derivatives=True)
     for name, y in found.items():
         assert np.isnan(y).all(), name
     for name in ("mean", "variance", "mode", "entropy"):
         if hasattr(m, name):
             assert np.isnan(jax.jit(getattr(m, name))(*map(jnp.asarray, of.T))).all(), name
-    row = np.float32(rows(family)[:1])
-    for i in range(1 + count):
-        args = [np.float32([[0.5]]), row.copy()]
-        if i:
-            args[1][0, i - 1] = np.nan
-        else:
-            args[0][...] = np.nan
-        for name, y in evaluate(family, OF_X + OF_Q, *args, derivatives=True).items():
-            assert np.isnan(y).all(), (name, i)
+    middle = np.float32(family.peer(*family.parameters[0]).median())
+    table = np.repeat(np.float32([[middle, 0.5, *family.parameters[0]]]), 1 + count, 0)
+    np.fill_diagonal(table[:, 1:], np.nan)
+    table[0, 0] = np.nan
+    found = evaluate(family, table[:, :1], table[:, 2:], derivatives=True, q=table[:, 1:2])
+    for name, y in found.items():
+        assert np.isnan(y).all(), name
 
 
 def assert_dtypes_and_shapes(family):
@@ -270,29 +289,27 @@ def assert_dtypes_and_shapes(family):
     middle = float(family.peer(*row).median())
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
         of = [jnp.asarray(p, dtype) for p in row]
-        for name in (*OF_X, *OF_Q):
+        for name in ("pdf", "logcdf", "ppf"):
             at = jnp.asarray(0.5 if name in OF_Q else middle, dtype)
             assert jax.eval_shape(getattr(m, name), at, *of).dtype == dtype, name
         assert jax.eval_shape(m.entropy, *of).dtype == dtype
-        assert (
-            jax.eval_shape(functools.partial(m.sample, shape=(3,)), jax.random.key(0), *of).dtype
-            == dtype
-        )
+        sample = jax.eval_shape(functools.partial(m.sample, shape=(3,)), jax.random.key(0), *of)
+        assert sample.dtype == dtype
     x = jnp.full((4, 1), middle, jnp.float32)
     of = [jnp.full((3,), p, jnp.float32) for p in row]
     y = jax.jit(m.logpdf)(x, *of)
     assert y.shape == (4, 3)
     np.testing.assert_allclose(jax.jit(jax.vmap(lambda x: m.logpdf(x, *of)))(x), y, rtol=1e-6)
-    np.testing.assert_allclose(m.logpdf(x[0, 0], *(p[0] for p in of)), y[0, 0], rtol=1e-6)
     assert jax.eval_shape(m.sample, jax.random.key(0), *of).shape == (3,)
     assert jax.eval_shape(m.logpdf, jnp.zeros((0,)), *(p[0] for p in of)).shape == (0,)
 
 
-def assert_limits(family, low, high):
+def assert_limits(family):
     """At and beyond the ends of the support: the density is 0 or a limit, the integrals 0 and 1."""
+    low, high = family.low, family.high
     of = np.float32(rows(family))
     ends = np.repeat(np.float32([[-np.inf, np.inf]]), len(of), 0)
-    found = evaluate(family, OF_X, ends, of, derivatives=True)
+    found = evaluate(family, ends, of, derivatives=True)
     np.testing.assert_array_equal(found["pdf"], 0)
     np.testing.assert_array_equal(found["logpdf"], -np.inf)
     for name, wanted in (
@@ -305,7 +322,7 @@ def assert_limits(family, low, high):
     for name in OF_X:
         assert not np.isnan(found[f"{name}, reverse"]).any(), name
     q = np.repeat(np.float32([[0, 1, -0.1, 1.1]]), len(of), 0)
-    inverse = evaluate(family, OF_Q, q, of)
+    inverse = evaluate(family, 0 * q, of, q=q)
     for name, wanted in (("ppf", (low, high)), ("isf", (high, low))):
         for i, row in enumerate(of):
             np.testing.assert_array_equal(
@@ -339,3 +356,55 @@ def assert_likeliest(family, few, *, full=lambda fit: fit, free=None, rtol=1e-6)
     information = np.asarray(family.module.fisher_information(*of))
     for i in free:
         assert abs(mean[i]) < rtol * np.sqrt(information[i, i]), (i, mean)
+
+
+class Continuous:
+    """All laws, as tests of the ``family`` of a class that inherits them."""
+
+    family: Family
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]] = ()  # whose divergence is asked
+    of_kl: Callable = staticmethod(lambda *of: of)  # which of a row's parameters kl takes
+    estimated: tuple[Sequence[float], Sequence[int]] | None = None  # a row, and what fit gives
+
+    @pytest.mark.usefixtures("x64")
+    def test_equals_scipy(self):
+        assert_equals_scipy(self.family)
+
+    @pytest.mark.usefixtures("x64")
+    def test_derivatives(self):
+        assert_derivatives(self.family)
+
+    @pytest.mark.slow
+    @pytest.mark.usefixtures("x64")
+    def test_second_derivatives(self):
+        assert_second_derivatives(self.family)
+
+    @pytest.mark.usefixtures("x64")
+    def test_inverse(self):
+        assert_inverse(self.family)
+
+    @pytest.mark.usefixtures("x64")
+    def test_laws(self):
+        assert_laws(self.family)
+
+    @pytest.mark.usefixtures("x64")
+    def test_divergence(self):
+        assert_divergence(self.family, self.pairs, of_kl=type(self).of_kl)
+
+    def test_samples(self):
+        assert_samples(self.family)
+
+    def test_invalid_is_nan(self):
+        assert_invalid_is_nan(self.family)
+
+    def test_dtypes_and_shapes(self):
+        assert_dtypes_and_shapes(self.family)
+
+    def test_limits(self):
+        assert_limits(self.family)
+
+    @pytest.mark.usefixtures("x64")
+    def test_estimates(self):
+        if self.estimated is not None:
+            row, names = self.estimated
+            assert_estimates(self.family, row, names=names)
