@@ -2,14 +2,14 @@
 
 Every family has the same functions, as far as they exist: density ``pdf`` or mass ``pmf``, ``cdf``
 and survival function ``sf``, the logarithms of all of these, the quantile functions ``ppf`` and
-``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind, ``fit``,
-``score`` and ``fisher_information``. All but ``fit`` are elementwise: arguments broadcast.
+``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind,
+``fit``, ``score`` and ``fisher_information``. All but ``fit`` are elementwise: arguments broadcast.
 
     normal, laplace, logistic, cauchy, gumbel        on the line
     exponential, half_normal, weibull, log_normal    on a half line
     pareto                                           from its scale on
     uniform                                          on an interval
-    bernoulli, geometric                             on whole numbers
+    bernoulli, geometric, categorical                on whole numbers, on classes
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
@@ -21,6 +21,7 @@ in every function, a point outside the support the density 0.
 
 from fnmath.probability import (
     bernoulli,
+    categorical,
     cauchy,
     exponential,
     geometric,
@@ -37,6 +38,7 @@ from fnmath.probability import (
 
 __all__ = [
     "bernoulli",
+    "categorical",
     "cauchy",
     "exponential",
     "geometric",

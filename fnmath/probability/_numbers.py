@@ -47,7 +47,7 @@ class Pair:
         return self + (-pair(other, self))
 
     def __rsub__(self, other: Number) -> Pair:
-        return pair(other, self) + (-self)
+        return -self + other  # the constant last: XLA makes x of (1 + x) − 1
 
     def __mul__(self, other: Number) -> Pair:
         if isinstance(other, float | int) and math.frexp(other)[0] in (0.5, -0.5):
@@ -448,3 +448,31 @@ def in_pairs(
     evaluated = jax.custom_jvp(value)
     evaluated.defjvp(lambda args, tangents: (evaluated(*args), jax.jvp(plain, args, tangents)[1]))
     return evaluated
+
+
+def _sum_of_pairs(x: Pair) -> jax.Array:
+    """The sum along the last axis, in pairs, rounded once."""
+
+    def add(a: tuple[jax.Array, ...], b: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        s = Pair(*a) + Pair(*b)
+        return s.head, s.tail
+
+    zero = jnp.zeros((), x.head.dtype)
+    return lax.reduce((x.head, x.tail), (zero, zero), add, (x.head.ndim - 1,))[0]
+
+
+def summed(formula: Formula, *partials: Function) -> Function:
+    """The sum along the last axis of a formula of the entries, read in pairs and rounded once."""
+
+    @jax.custom_jvp
+    def total(*rows: jax.Array) -> jax.Array:
+        rows = tuple(jnp.broadcast_arrays(*rows))
+        terms = formula(*(Pair(r, lax.full_like(r, 0)) for r in rows))
+        return _sum_of_pairs(pair(terms, Pair(rows[0], rows[0])))
+
+    @total.defjvp
+    def rule(rows: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]) -> tuple:
+        terms = (f(*rows) * t for f, t in zip(partials, tangents, strict=True))
+        return total(*rows), jnp.sum(functools.reduce(jnp.add, terms), -1)
+
+    return total

@@ -81,7 +81,7 @@ _ENTROPY = in_pairs(bernoulli_entropy, known=_known)
 _KL = in_pairs(bernoulli_divergence, known=both(_known))
 
 
-def _INFORMATION(p: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(p: Number) -> tuple[tuple[Number, ...], ...]:
     return ((1 / (p * (1 - p)),),)
 
 
@@ -597,4 +597,4 @@ def fisher_information(p: Numbers) -> Float[Array, "... 1 1"]:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
         ``scipy.stats.bernoulli``.
     """
-    return information("fisher_information", _INFORMATION, _known, p=p)
+    return information("fisher_information", _information, _known, p=p)

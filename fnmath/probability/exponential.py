@@ -121,7 +121,7 @@ def _divergence(loc: Number, scale: Number, loc_q: Number, scale_q: Number) -> N
 _KL = in_pairs(_divergence, known=both(_known))
 
 
-def _INFORMATION(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     return ((1 / (scale * scale),),)
 
 
@@ -706,4 +706,4 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         chapter 19; ``scipy.stats.expon``.
     """
-    return information("fisher_information", _INFORMATION, _known, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, loc=loc, scale=scale)

@@ -65,7 +65,10 @@ def _logpmf(k: Number, p: Number) -> Number:
 
 def _by(k: Number, p: Number) -> Number:
     whole = (head(k) >= 1) & (jnp.floor(head(k)) == head(k))
-    return where(whole, 1 / p - times_vanishing(1 / (1 - p), k - 1), 0.0)
+    first = head(k) == 1
+    some = where(first, 0.5, p)
+    later = (1 - some * k) / (some * (1 - some))
+    return where(whole, where(first, 1 / p, later), 0.0)
 
 
 def _log_sf(k: Number, p: Number) -> Number:
@@ -132,7 +135,7 @@ _ENTROPY = in_pairs(lambda p: bernoulli_entropy(p) / p, known=_known)
 _KL = in_pairs(lambda p, q: bernoulli_divergence(p, q) / p, known=both(_known))
 
 
-def _INFORMATION(p: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(p: Number) -> tuple[tuple[Number, ...], ...]:
     return ((1 / (p * p * (1 - p)),),)
 
 
@@ -157,7 +160,7 @@ def pmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{pmf(3, 0.3):.4f}")
-        @@pmf(3, 0.3)@@.4f@@
+        0.1470
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -188,7 +191,7 @@ def logpmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logpmf(3, 0.3):.4f}")
-        @@logpmf(3, 0.3)@@.4f@@
+        -1.9173
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -218,7 +221,7 @@ def cdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{cdf(3, 0.3):.4f}")
-        @@cdf(3, 0.3)@@.4f@@
+        0.6570
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -249,7 +252,7 @@ def logcdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logcdf(3, 0.3):.4f}")
-        @@logcdf(3, 0.3)@@.4f@@
+        -0.4201
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -279,7 +282,7 @@ def sf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{sf(3, 0.3):.4f}")
-        @@sf(3, 0.3)@@.4f@@
+        0.3430
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -310,7 +313,7 @@ def logsf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logsf(3, 0.3):.4f}")
-        @@logsf(3, 0.3)@@.4f@@
+        -1.0700
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -344,7 +347,7 @@ def ppf(q: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{ppf(0.9, 0.3):.4f}")
-        @@ppf(0.9, 0.3)@@.4f@@
+        7.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -377,7 +380,7 @@ def isf(q: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{isf(0.9, 0.3):.4f}")
-        @@isf(0.9, 0.3)@@.4f@@
+        1.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -415,7 +418,7 @@ def sample(
     Example:
         >>> x = sample(jax.random.key(0), 0.3, shape=(10_000,))
         >>> print(f"{x.mean():.2f}")
-        @@sample_stat@@.2f@@
+        3.33
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -442,7 +445,7 @@ def mean(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mean(0.3):.4f}")
-        @@mean(0.3)@@.4f@@
+        3.3333
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -469,7 +472,7 @@ def variance(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{variance(0.3):.4f}")
-        @@variance(0.3)@@.4f@@
+        7.7778
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -496,7 +499,7 @@ def mode(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mode(0.3):.4f}")
-        @@mode(0.3)@@.4f@@
+        1.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -525,7 +528,7 @@ def entropy(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{entropy(0.3):.4f}")
-        @@entropy(0.3)@@.4f@@
+        2.0362
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -557,7 +560,7 @@ def kl(p_p: Numbers, p_q: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{kl(0.3, 0.5):.4f}")
-        @@kl(0.3, 0.5)@@.4f@@
+        0.2743
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -587,7 +590,7 @@ def fit(
 
     Example:
         >>> print(*fit(jnp.array([1.0, 2.0, 4.0, 1.0])))
-        @@fit@@@@
+        0.5
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -617,7 +620,7 @@ def score(k: Numbers, p: Numbers) -> Float[Array, "... 1"]:
 
     Example:
         >>> print(score(3, 0.3))
-        @@score(3, 0.3)@@@@
+        [0.4761903]
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
@@ -643,10 +646,10 @@ def fisher_information(p: Numbers) -> Float[Array, "... 1 1"]:
 
     Example:
         >>> print(fisher_information(0.3))
-        @@fisher_information(0.3)@@@@
+        [[15.873014]]
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.2;
         ``scipy.stats.geom``.
     """
-    return information("fisher_information", _INFORMATION, _known, p=p)
+    return information("fisher_information", _information, _known, p=p)

@@ -81,7 +81,7 @@ def _divergence(loc: Number, scale: Number, loc_q: Number, scale_q: Number) -> N
 _KL = in_pairs(_divergence, known=both(_known))
 
 
-def _INFORMATION(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     per_square = 1 / (scale * scale)
     return (per_square,), (
         (EULER - 1) * per_square,
@@ -632,4 +632,4 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 2 (1995),
         chapter 22; ``scipy.stats.gumbel_r``.
     """
-    return information("fisher_information", _INFORMATION, _known, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, loc=loc, scale=scale)

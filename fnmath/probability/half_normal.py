@@ -100,7 +100,7 @@ def _known_pair(scale: Array, scale_q: Array) -> Array:
 _KL = in_pairs(_divergence, known=_known_pair)
 
 
-def _INFORMATION(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     return ((2 / (scale * scale),),)
 
 
@@ -645,4 +645,4 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         §13.10; ``scipy.stats.halfnorm``.
     """
-    return information("fisher_information", _INFORMATION, _known, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, loc=loc, scale=scale)

@@ -107,7 +107,7 @@ def _divergence(mu: Number, sigma: Number, mu_q: Number, sigma_q: Number) -> Num
 _KL = in_pairs(_divergence, known=both(_known))
 
 
-def _INFORMATION(mu: Number, sigma: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(mu: Number, sigma: Number) -> tuple[tuple[Number, ...], ...]:
     return (1 / (sigma * sigma),), (0.0, 2 / (sigma * sigma))
 
 
@@ -656,4 +656,4 @@ def fisher_information(mu: Numbers = 0.0, sigma: Numbers = 1.0) -> Float[Array, 
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         chapter 14; ``scipy.stats.lognorm``.
     """
-    return information("fisher_information", _INFORMATION, _known, mu=mu, sigma=sigma)
+    return information("fisher_information", _information, _known, mu=mu, sigma=sigma)

@@ -87,7 +87,7 @@ _MODE = _MEAN
 _ENTROPY = in_pairs(lambda loc, scale: log(scale) + 2, known=_known)
 
 
-def _INFORMATION(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     return (1 / (3 * (scale * scale)),), (0.0, (1 / 3 + math.pi**2 / 9) / (scale * scale))
 
 
@@ -611,4 +611,4 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 2 (1995),
         chapter 23; ``scipy.stats.logistic``.
     """
-    return information("fisher_information", _INFORMATION, _known, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, loc=loc, scale=scale)

@@ -109,7 +109,7 @@ def _known_pair(b: Array, scale: Array, b_q: Array, scale_q: Array) -> Array:
 _KL = in_pairs(_divergence, known=_known_pair)
 
 
-def _INFORMATION(b: Number, loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(b: Number, loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     return ((1 / (b * b),),)
 
 
@@ -682,4 +682,4 @@ def fisher_information(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         chapter 20; ``scipy.stats.pareto``.
     """
-    return information("fisher_information", _INFORMATION, _known, b=b, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, b=b, loc=loc, scale=scale)

@@ -146,7 +146,7 @@ def _known_pair(c: Array, scale: Array, c_q: Array, scale_q: Array) -> Array:
 _KL = in_pairs(_divergence, known=_known_pair)
 
 
-def _INFORMATION(c: Number, loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+def _information(c: Number, loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
     of_shape = (math.pi**2 / 6 + (1 - EULER) ** 2) / (c * c)
     return (of_shape,), ((EULER - 1) / scale, c * c / (scale * scale))
 
@@ -730,4 +730,4 @@ def fisher_information(
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994), §21.4.
     """
-    return information("fisher_information", _INFORMATION, _known, c=c, loc=loc, scale=scale)
+    return information("fisher_information", _information, _known, c=c, loc=loc, scale=scale)

@@ -8,7 +8,7 @@ programs, which the tests share.
 import functools
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -264,7 +264,7 @@ def assert_samples(family, *, count=20_000):
 
 
 def assert_invalid_is_nan(family):
-    """Every function and every derivative is nan where a parameter has no meaning; nan in, nan out."""
+    """Every value and derivative is nan where a parameter has no meaning; nan in, nan out."""
     m, count = family.module, rows(family).shape[1]
     of = np.array(family.bad, np.float32)
     x = np.full((len(of), 1), 0.5, np.float32)
@@ -361,10 +361,14 @@ def assert_likeliest(family, few, *, full=lambda fit: fit, free=None, rtol=1e-6)
 class Continuous:
     """All laws, as tests of the ``family`` of a class that inherits them."""
 
-    family: Family
-    pairs: Sequence[tuple[Sequence[float], Sequence[float]]] = ()  # whose divergence is asked
-    of_kl: Callable = staticmethod(lambda *of: of)  # which of a row's parameters kl takes
-    estimated: tuple[Sequence[float], Sequence[int]] | None = None  # a row, and what fit gives
+    family: ClassVar[Family]
+    pairs: ClassVar[
+        Sequence[tuple[Sequence[float], Sequence[float]]]
+    ] = ()  # whose divergence is asked
+    of_kl: ClassVar[Callable] = staticmethod(lambda *of: of)  # which of a row's parameters kl takes
+    estimated: ClassVar[tuple[Sequence[float], Sequence[int]] | None] = (
+        None  # a row, and what fit gives
+    )
 
     @pytest.mark.usefixtures("x64")
     def test_equals_scipy(self):
@@ -408,3 +412,83 @@ class Continuous:
         if self.estimated is not None:
             row, names = self.estimated
             assert_estimates(self.family, row, names=names)
+
+
+DISCRETE = ("pmf", "logpmf", "cdf", "sf", "logcdf", "logsf")
+
+
+def assert_discrete(module, peer, p, k):
+    """Values of a family of one parameter, in float32, with the whole numbers SciPy says."""
+    p = np.float32(p)
+
+    @jax.jit
+    @functools.partial(jax.vmap, in_axes=(None, None, 0))
+    def everything(k, q, p):
+        found = {name: jax.vmap(getattr(module, name), (0, None))(k, p) for name in DISCRETE}
+        found |= {name: jax.vmap(getattr(module, name), (0, None))(q, p) for name in OF_Q}
+        return found | {name: getattr(module, name)(p) for name in ("mean", "variance", "entropy")}
+
+    q = np.float32([0, 1e-6, 0.013, 0.6, 0.977, 1])
+    found = everything(jnp.float32(k), jnp.asarray(q), jnp.asarray(p))
+    for i, row in enumerate(np.float64(p)):
+        theirs = peer(row)
+        for name in DISCRETE:
+            at = np.floor(k) if "pmf" not in name else k
+            wanted = getattr(theirs, name)(at)
+            with np.errstate(divide="ignore"):  # SciPy's logarithms lose what is near 0
+                if name == "logcdf":
+                    wanted = np.where(theirs.cdf(at) > 0.5, np.log1p(-theirs.sf(at)), wanted)
+                if name == "logsf":
+                    wanted = np.where(theirs.sf(at) > 0.5, np.log1p(-theirs.cdf(at)), wanted)
+            np.testing.assert_allclose(found[name][i], wanted, 2e-6, 1e-30, err_msg=f"{name} {row}")
+        np.testing.assert_array_equal(found["ppf"][i], theirs.ppf(np.float64(q)))
+        np.testing.assert_allclose(found["mean"][i], theirs.mean(), rtol=1e-6)
+        np.testing.assert_allclose(found["variance"][i], theirs.var(), rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(found["entropy"][i], theirs.entropy(), rtol=1e-5, atol=1e-12)
+
+
+def assert_discrete_laws(module, p, k):
+    """Σ P = 1, E[score] = 0, Var[score] = the information, KL as a sum, F as a sum, dF/dp."""
+    k = jnp.asarray(k)
+    by_p = jax.jit(jax.vmap(jax.vmap(jax.value_and_grad(module.cdf, 1), (0, None)), (None, 0)))
+    value, slope = by_p(k, jnp.asarray(p))
+    mass = jax.jit(jax.vmap(lambda p: module.pmf(k, p)))(jnp.asarray(p))
+    np.testing.assert_allclose(mass.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(jnp.cumsum(mass, 1), value, rtol=1e-12)
+    mass_slope = jax.jit(jax.vmap(jax.jacfwd(lambda p: module.pmf(k, p))))(jnp.asarray(p))
+    np.testing.assert_allclose(jnp.cumsum(mass_slope, 1), slope, rtol=1e-9, atol=1e-12)
+    for row, weights in zip(p, mass, strict=True):
+        score = module.score(k, row)[:, 0]
+        np.testing.assert_allclose((weights * score).sum(), 0, atol=1e-10)
+        information = module.fisher_information(row)[0, 0]
+        np.testing.assert_allclose((weights * score**2).sum(), information, rtol=1e-9)
+        excess = module.logpmf(k, row) - module.logpmf(k, 0.4)
+        np.testing.assert_allclose(module.kl(row, 0.4), (weights * excess).sum(), rtol=1e-9)
+        assert module.kl(row, row) == 0
+
+
+def assert_discrete_invalid(module, p):
+    p = jnp.asarray(p, jnp.float32)
+    for name in (*DISCRETE, *OF_Q):
+        f = functools.partial(getattr(module, name), 1.0)
+        value, slope = jax.jit(jax.vmap(jax.value_and_grad(f)))(p)
+        assert np.isnan(value).all(), name
+        assert np.isnan(slope).all(), name
+    for name in ("mean", "variance", "mode", "entropy"):
+        assert np.isnan(getattr(module, name)(p)).all(), name
+    assert np.isnan(module.kl(p, jnp.float32(0.5))).all()
+    assert np.isnan(module.sample(jax.random.key(0), p)).all()
+
+
+def assert_discrete_samples(module, peer, p, *, count=20_000):
+    """Pearson's χ² of the frequencies, and the parameters come back."""
+    draw = jax.jit(lambda key, p: module.sample(key, p, shape=(count,)))
+    for i, row in enumerate(p):
+        x = np.asarray(draw(jax.random.key(i), jnp.float32(row)))
+        last = int(peer.isf(20 / count, row))
+        bins = np.arange(int(peer.support(row)[0]), last + 1)
+        wanted = np.append(peer.pmf(bins, row), peer.sf(last, row)) * count
+        counted = np.array([*((x == b).sum() for b in bins), (x > last).sum()])
+        some = wanted > 0
+        assert scipy.stats.chisquare(counted[some], wanted[some]).pvalue > 1e-3
+        np.testing.assert_allclose(module.fit(jnp.asarray(x))[0], row, rtol=0.1)

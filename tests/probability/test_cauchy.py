@@ -20,7 +20,10 @@ FAMILY = laws.Family(
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((0.0, 1.0), (1.0, 2.0)), ((0.0, 3.0), (2.0, 1.0))]
+    pairs = (
+        ((0.0, 1.0), (1.0, 2.0)),
+        ((0.0, 3.0), (2.0, 1.0)),
+    )
     estimated = ((1.5, 2.5), (0, 1))
 
 

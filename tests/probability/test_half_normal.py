@@ -21,7 +21,10 @@ FAMILY = laws.Family(
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((0.0, 1.0), (0.0, 2.0)), ((0.0, 0.5), (0.0, 0.5001))]
+    pairs = (
+        ((0.0, 1.0), (0.0, 2.0)),
+        ((0.0, 0.5), (0.0, 0.5001)),
+    )
     estimated = ((0.0, 2.5), (0, 1))
     of_kl = staticmethod(lambda loc, scale: (scale,))
 

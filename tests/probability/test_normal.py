@@ -28,97 +28,78 @@ OF_PARAMETERS = (
     normal.entropy,
     normal.fisher_information,
 )
+OF_X = (normal.logpdf, normal.cdf, normal.logcdf, normal.sf, normal.logsf)
+OF_Q = (normal.ppf, normal.isf)
+BROADCAST = "must have shapes that broadcast"
+
+
+def mistakes(functions, args, error, message):
+    return [Mistake(f, args, {}, error, f"{f.__name__}: {message}") for f in functions]
+
+
+three, complex_ = jnp.ones(3), "has dtype complex64; wanted real numbers"
+a_list = "q is a list; wanted an array; did you mean jnp.asarray(q)?"
+parameters = "loc_p (4,) and scale_p (4,) and loc_q (4,) and scale_q (3,)"
 MISTAKES = [
+    *mistakes([normal.pdf, normal.score], (y, "a"), TypeError, "loc is a str; wanted an array"),
+    *mistakes(OF_X, (y, 1j), TypeError, f"loc {complex_}"),
+    *mistakes(
+        [normal.pdf, *OF_X, normal.score],
+        (y, 0.0, three),
+        ValueError,
+        f"x (4,) and loc () and scale (3,) {BROADCAST}",
+    ),
+    *mistakes(OF_Q, ([0.5],), TypeError, a_list),
+    *mistakes(OF_Q, (y, three), ValueError, f"q (4,) and loc (3,) and scale () {BROADCAST}"),
+    *mistakes(OF_PARAMETERS, (None,), TypeError, "loc is a NoneType; wanted an array"),
+    *mistakes(OF_PARAMETERS, (y, three), ValueError, f"loc (4,) and scale (3,) {BROADCAST}"),
+    *mistakes([normal.kl], (y, y, y, None), TypeError, "scale_q is a NoneType; wanted an array"),
+    *mistakes([normal.kl], (y, y, y, three), ValueError, f"{parameters} {BROADCAST}"),
     Mistake(
-        normal.pdf,
-        (y, "a"),
+        normal.sample,
+        (0,),
         {},
         TypeError,
-        "pdf: loc is a str; wanted an array",
-    ),
-    Mistake(
-        normal.pdf,
-        (y, jnp.zeros(3)),
-        {},
-        ValueError,
-        "pdf: x (4,) and loc (3,) and scale () must have shapes that broadcast",
-    ),
-    *(
-        Mistake(f, (y, 1j), {}, TypeError, f"{f.__name__}: loc has dtype complex64; wanted real numbers")
-        for f in (normal.logpdf, normal.cdf, normal.logcdf, normal.sf, normal.logsf)
-    ),
-    *(
-        Mistake(
-            f,
-            (y, 0.0, jnp.ones(3)),
-            {},
-            ValueError,
-            f"{f.__name__}: x (4,) and loc () and scale (3,) must have shapes that broadcast",
-        )
-        for f in (normal.logpdf, normal.cdf, normal.logcdf, normal.sf, normal.logsf)
-    ),
-    *(
-        Mistake(f, ([0.5],), {}, TypeError, f"{f.__name__}: q is a list; wanted an array; did you mean jnp.asarray(q)?")
-        for f in (normal.ppf, normal.isf)
-    ),
-    *(
-        Mistake(
-            f,
-            (y, jnp.ones(3)),
-            {},
-            ValueError,
-            f"{f.__name__}: q (4,) and loc (3,) and scale () must have shapes that broadcast",
-        )
-        for f in (normal.ppf, normal.isf)
-    ),
-    *(
-        Mistake(f, (None,), {}, TypeError, f"{f.__name__}: loc is a NoneType; wanted an array")
-        for f in OF_PARAMETERS
-    ),
-    *(
-        Mistake(
-            f,
-            (y, jnp.ones(3)),
-            {},
-            ValueError,
-            f"{f.__name__}: loc (4,) and scale (3,) must have shapes that broadcast",
-        )
-        for f in OF_PARAMETERS
-    ),
-    Mistake(
-        normal.sample, (0,), {}, TypeError,
         "sample: key is a int; wanted a random key; did you mean jax.random.key(0)?",
     ),
     Mistake(
-        normal.sample, (jax.random.key(0), y), {"shape": (3,)}, ValueError,
+        normal.sample,
+        (jax.random.key(0),),
+        {"shape": [3]},
+        TypeError,
+        "sample: shape is [3]; wanted a tuple of integers",
+    ),
+    Mistake(
+        normal.sample,
+        (jax.random.key(0), y),
+        {"shape": (3,)},
+        ValueError,
         "sample: loc (4,) must broadcast to shape (3,)",
     ),
     Mistake(
-        normal.kl, (y, y, y, None), {}, TypeError, "kl: scale_q is a NoneType; wanted an array"
-    ),
-    Mistake(
-        normal.kl, (y, y, y, jnp.ones(3)), {}, ValueError,
-        "kl: loc_p (4,) and scale_p (4,) and loc_q (4,) and scale_q (3,) must have shapes that broadcast",
-    ),
-    Mistake(
-        normal.fit, (jnp.arange(4),), {}, TypeError,
+        normal.fit,
+        (jnp.arange(4),),
+        {},
+        TypeError,
         "fit: x has dtype int32; wanted a floating dtype; did you mean x.astype(jnp.float32)?",
     ),
     Mistake(
-        normal.fit, (y,), {"weights": jnp.ones(3)}, ValueError,
+        normal.fit,
+        (y,),
+        {"weights": three},
+        ValueError,
         "fit: weights (3,) must broadcast to x (4,)",
     ),
-    Mistake(normal.score, (y, "a"), {}, TypeError, "score: loc is a str; wanted an array"),
-    Mistake(
-        normal.score, (y, jnp.ones(3)), {}, ValueError,
-        "score: x (4,) and loc (3,) and scale () must have shapes that broadcast",
-    ),
-]  # fmt: skip
+]
 
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((0.0, 1.0), (1.0, 2.0)), ((1.0, 0.5), (1.0, 0.5001)), ((0.0, 3.0), (5.0, 0.1))]
+    pairs = (
+        ((0.0, 1.0), (1.0, 2.0)),
+        ((1.0, 0.5), (1.0, 0.5001)),
+        ((0.0, 3.0), (5.0, 0.1)),
+    )
     estimated = ((1.5, 2.5), (0, 1))
 
 

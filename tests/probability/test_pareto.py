@@ -21,7 +21,10 @@ FAMILY = laws.Family(
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((3.0, 0.0, 2.0), (1.0, 0.0, 1.5)), ((2.0, 0.0, 1.0), (2.0001, 0.0, 1.0))]
+    pairs = (
+        ((3.0, 0.0, 2.0), (1.0, 0.0, 1.5)),
+        ((2.0, 0.0, 1.0), (2.0001, 0.0, 1.0)),
+    )
     estimated = ((2.5, 0.0, 1.5), (0, 2))
     of_kl = staticmethod(lambda b, loc, scale: (b, scale))
 

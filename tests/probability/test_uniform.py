@@ -22,7 +22,7 @@ FAMILY = laws.Family(
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((0.0, 1.0), (-1.0, 3.0))]
+    pairs = (((0.0, 1.0), (-1.0, 3.0)),)
     estimated = ((1.5, 2.5), (0, 1))
 
 

@@ -21,7 +21,10 @@ FAMILY = laws.Family(
 
 class TestLaws(laws.Continuous):
     family = FAMILY
-    pairs = [((1.0, 0.0, 1.0), (2.0, 0.0, 1.5)), ((1.5, 0.0, 1.0), (1.5, 0.0, 1.0001))]
+    pairs = (
+        ((1.0, 0.0, 1.0), (2.0, 0.0, 1.5)),
+        ((1.5, 0.0, 1.0), (1.5, 0.0, 1.0001)),
+    )
     estimated = ((1.7, 0.0, 2.5), (0, 2))
     of_kl = staticmethod(lambda c, loc, scale: (c, scale))
 
