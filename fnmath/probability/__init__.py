@@ -8,7 +8,7 @@ and survival function ``sf``, the logarithms of all of these, the quantile funct
     normal, laplace, logistic, cauchy, gumbel        on the line
     exponential, half_normal, weibull, log_normal    on a half line
     pareto                                           from its scale on
-    uniform                                          on an interval
+    uniform, truncated_normal                        on an interval
     bernoulli, geometric, categorical                on whole numbers, on classes
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
@@ -32,6 +32,7 @@ from fnmath.probability import (
     logistic,
     normal,
     pareto,
+    truncated_normal,
     uniform,
     weibull,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "logistic",
     "normal",
     "pareto",
+    "truncated_normal",
     "uniform",
     "weibull",
 ]

@@ -161,16 +161,15 @@ def _first_guess(log_p: jax.Array) -> jax.Array:
     return s - head(above) / head(_numbers.polynomial((1, 1.432788, 0.189269, 0.001308), s))
 
 
-def _far(p: Pair) -> Pair:
+def _far(log_p: Pair) -> Pair:
     """The t ≥ 0 with Φ(−t) = p, for p ≤ ¼, by Halley's method on log Φ(−t)."""
-    log_p = log(p)
-    t = Pair(_first_guess(log_p.head), jnp.zeros_like(p.head))
-    for _ in range(2 if p.head.dtype == jnp.float64 else 1):
+    t = Pair(_first_guess(log_p.head), jnp.zeros_like(log_p.head))
+    for _ in range(2 if log_p.head.dtype == jnp.float64 else 1):
         ratio = mills(t)
         above = logpdf(t) + log(ratio) - log_p
         bend = 0.5 * (1 - ratio.head * t.head)
         t = t + above * ratio / (1 + above.head * bend)
-    return where(p.head > 0, t, jnp.inf)
+    return where(log_p.head > -jnp.inf, t, jnp.inf)
 
 
 def _near(r: Pair) -> Pair:
@@ -184,7 +183,7 @@ def _quantile_of_pair(q: Pair) -> Pair:
     lower = r.head < 0
     p = where(lower, q, 1 - q)
     middle = jnp.abs(r.head) <= 0.25
-    t = _far(where(middle, 0.1, p))
+    t = _far(log(where(middle, 0.1, p)))
     return where(middle, _near(where(middle, r, 0.0)), where(lower, -t, t))
 
 
@@ -196,3 +195,21 @@ def _quantile(q: jax.Array) -> jax.Array:
 def quantile(q: Number) -> Number:
     """The z with Φ(z) = q, for 0 ≤ q ≤ 1."""
     return _quantile_of_pair(q) if isinstance(q, Pair) else _quantile(jnp.asarray(q))
+
+
+def _upper_quantile_of_pair(log_p: Pair) -> Pair:
+    far = log_p.head < -1.4
+    near = -_quantile_of_pair(exp(where(far, -1.0, log_p)))
+    return where(far, _far(where(far, log_p, -2.0)), near)
+
+
+@with_derivatives(lambda log_p: -jnp.exp(log_p - logpdf(_upper_quantile(log_p))))
+def _upper_quantile(log_p: jax.Array) -> jax.Array:
+    return _upper_quantile_of_pair(Pair(log_p, jnp.zeros_like(log_p))).head
+
+
+def upper_quantile_of_log(log_p: Number) -> Number:
+    """The z with log Φ(−z) = log p ≤ 0, whose p may be too small for a number."""
+    if isinstance(log_p, Pair):
+        return _upper_quantile_of_pair(log_p)
+    return _upper_quantile(jnp.asarray(log_p))

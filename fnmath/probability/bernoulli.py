@@ -106,7 +106,7 @@ def pmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{pmf(1, 0.3):.4f}")
-        @@pmf(1, 0.3)@@.4f@@
+        0.3000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -137,7 +137,7 @@ def logpmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logpmf(1, 0.3):.4f}")
-        @@logpmf(1, 0.3)@@.4f@@
+        -1.2040
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -147,7 +147,7 @@ def logpmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
 
 def cdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
-    """Cumulative distribution function of the Bernoulli distribution: the probability of at most k.
+    """Distribution function of the Bernoulli distribution: the probability of at most k.
 
         F(k) = 0 for k < 0, 1 − p for 0 ≤ k < 1, 1 from 1 on
 
@@ -167,7 +167,7 @@ def cdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{cdf(1, 0.3):.4f}")
-        @@cdf(1, 0.3)@@.4f@@
+        1.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -198,7 +198,7 @@ def logcdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logcdf(1, 0.3):.4f}")
-        @@logcdf(1, 0.3)@@.4f@@
+        0.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -228,7 +228,7 @@ def sf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{sf(1, 0.3):.4f}")
-        @@sf(1, 0.3)@@.4f@@
+        0.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -259,7 +259,7 @@ def logsf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logsf(1, 0.3):.4f}")
-        @@logsf(1, 0.3)@@.4f@@
+        -inf
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -292,7 +292,7 @@ def ppf(q: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{ppf(0.9, 0.3):.4f}")
-        @@ppf(0.9, 0.3)@@.4f@@
+        1.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -325,7 +325,7 @@ def isf(q: Numbers, p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{isf(0.9, 0.3):.4f}")
-        @@isf(0.9, 0.3)@@.4f@@
+        0.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -362,7 +362,7 @@ def sample(
     Example:
         >>> x = sample(jax.random.key(0), 0.3, shape=(10_000,))
         >>> print(f"{x.mean():.2f}")
-        @@sample_stat@@.2f@@
+        0.30
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -389,7 +389,7 @@ def mean(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mean(0.3):.4f}")
-        @@mean(0.3)@@.4f@@
+        0.3000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -416,7 +416,7 @@ def variance(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{variance(0.3):.4f}")
-        @@variance(0.3)@@.4f@@
+        0.2100
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -443,7 +443,7 @@ def mode(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mode(0.3):.4f}")
-        @@mode(0.3)@@.4f@@
+        0.0000
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -472,7 +472,7 @@ def entropy(p: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{entropy(0.3):.4f}")
-        @@entropy(0.3)@@.4f@@
+        0.6109
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -505,7 +505,7 @@ def kl(p_p: Numbers, p_q: Numbers) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{kl(0.3, 0.5):.4f}")
-        @@kl(0.3, 0.5)@@.4f@@
+        0.0823
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -535,7 +535,7 @@ def fit(
 
     Example:
         >>> print(*fit(jnp.array([0.0, 1.0, 1.0, 1.0])))
-        @@fit@@@@
+        0.75
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -565,7 +565,7 @@ def score(k: Numbers, p: Numbers) -> Float[Array, "... 1"]:
 
     Example:
         >>> print(score(1, 0.3))
-        @@score(1, 0.3)@@@@
+        [3.3333333]
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;
@@ -591,7 +591,7 @@ def fisher_information(p: Numbers) -> Float[Array, "... 1 1"]:
 
     Example:
         >>> print(fisher_information(0.3))
-        @@fisher_information(0.3)@@@@
+        [[4.7619047]]
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2;

@@ -609,7 +609,7 @@ def score(x: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array, 
         scale: The scale σ > 0, half the distance between the quartiles.
 
     Returns:
-        The derivatives by μ, σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
+        The derivatives by μ and σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.
@@ -636,8 +636,7 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         scale: The scale σ > 0, half the distance between the quartiles.
 
     Returns:
-        Matrices on two new last axes, in the order μ, σ; nan where σ ≤ 0 or a parameter is
-        infinite.
+        Matrices on two new last axes, of μ and σ; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.

@@ -201,7 +201,7 @@ def logpmf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
 
 
 def cdf(k: Numbers, p: Numbers) -> Float[Array, "..."]:
-    """Cumulative distribution function of the geometric distribution: the probability of at most k.
+    """Distribution function of the geometric distribution: the probability of at most k.
 
         F(k) = 1 − (1 − p)ᵏ = −expm1(k ℓ) with k rounded down; 0 where k < 1
 

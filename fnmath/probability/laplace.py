@@ -603,7 +603,7 @@ def score(x: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array, 
         scale: The mean distance σ > 0 from it.
 
     Returns:
-        The derivatives by μ, σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
+        The derivatives by μ and σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.
@@ -630,8 +630,7 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         scale: The mean distance σ > 0 from it.
 
     Returns:
-        Matrices on two new last axes, in the order μ, σ; nan where σ ≤ 0 or a parameter is
-        infinite.
+        Matrices on two new last axes, of μ and σ; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.

@@ -568,7 +568,7 @@ def score(x: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array, 
         scale: The scale σ > 0.
 
     Returns:
-        The derivatives by μ, σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
+        The derivatives by μ and σ on a new last axis; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.
@@ -595,8 +595,7 @@ def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array,
         scale: The scale σ > 0.
 
     Returns:
-        Matrices on two new last axes, in the order μ, σ; nan where σ ≤ 0 or a parameter is
-        infinite.
+        Matrices on two new last axes, of μ and σ; nan where σ ≤ 0 or a parameter is infinite.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.

@@ -185,8 +185,7 @@ def cdf(x: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         F(x) = 1 − z⁻ᵇ = −expm1(−b log z); 0 where z < 1
 
     Gradient:
-        ∂F/∂x = f(x)
-        ∂F/∂b = −−(x − μ) log(z)/b f(x),    ∂F/∂μ = −f(x),    ∂F/∂σ = −z f(x)
+        ∂F/∂x = f(x),    ∂F/∂b = −−(x − μ) log(z)/b f(x),    ∂F/∂μ = −f(x),    ∂F/∂σ = −z f(x)
 
     Args:
         x: Where to look.
@@ -220,8 +219,8 @@ def logcdf(x: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> 
 
     Gradient:
         with r = f(x)/F(x)
-        ∂log F/∂x = r
-        ∂log F/∂b = −−(x − μ) log(z)/b r,    ∂log F/∂μ = −r,    ∂log F/∂σ = −z r
+        ∂log F/∂x = r,    ∂log F/∂b = −−(x − μ) log(z)/b r,    ∂log F/∂μ = −r,
+        ∂log F/∂σ = −z r
 
     Args:
         x: Where to look.
@@ -254,8 +253,7 @@ def sf(x: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Floa
         S(x) = z⁻ᵇ; 1 where z < 1
 
     Gradient:
-        ∂S/∂x = −f(x)
-        ∂S/∂b = −(x − μ) log(z)/b f(x),    ∂S/∂μ = f(x),    ∂S/∂σ = z f(x)
+        ∂S/∂x = −f(x),    ∂S/∂b = −(x − μ) log(z)/b f(x),    ∂S/∂μ = f(x),    ∂S/∂σ = z f(x)
 
     Args:
         x: Where to look.
@@ -289,8 +287,7 @@ def logsf(x: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> F
 
     Gradient:
         with h = f(x)/S(x)
-        ∂log S/∂x = −h
-        ∂log S/∂b = −(x − μ) log(z)/b h,    ∂log S/∂μ = h,    ∂log S/∂σ = z h
+        ∂log S/∂x = −h,    ∂log S/∂b = −(x − μ) log(z)/b h,    ∂log S/∂μ = h,    ∂log S/∂σ = z h
 
     Args:
         x: Where to look.
@@ -323,8 +320,7 @@ def ppf(q: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         Q(q) = μ + σ (1 − q)^(−1/b)
 
     Gradient:
-        ∂Q/∂q = 1/f(Q)
-        ∂Q/∂b = −(Q − μ) log(z)/b,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
+        ∂Q/∂q = 1/f(Q),    ∂Q/∂b = −(Q − μ) log(z)/b,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
 
     Args:
         q: A probability, 0 ≤ q ≤ 1; nan is returned elsewhere.
@@ -357,8 +353,7 @@ def isf(q: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         Q(1 − q) = μ + σ q^(−1/b)
 
     Gradient:
-        ∂Q/∂q = −1/f(Q)
-        ∂Q/∂b = −(Q − μ) log(z)/b,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
+        ∂Q/∂q = −1/f(Q),    ∂Q/∂b = −(Q − μ) log(z)/b,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
 
     Args:
         q: A probability of the upper tail, 0 ≤ q ≤ 1; nan is returned elsewhere.

@@ -226,8 +226,7 @@ def cdf(x: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         F(x) = 1 − exp(−y) = −expm1(−y),    y = zᶜ; 0 where z < 0
 
     Gradient:
-        ∂F/∂x = f(x)
-        ∂F/∂c = −−(x − μ) log(z)/c f(x),    ∂F/∂μ = −f(x),    ∂F/∂σ = −z f(x)
+        ∂F/∂x = f(x),    ∂F/∂c = −−(x − μ) log(z)/c f(x),    ∂F/∂μ = −f(x),    ∂F/∂σ = −z f(x)
 
     Args:
         x: Where to look.
@@ -263,8 +262,8 @@ def logcdf(x: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> 
 
     Gradient:
         with r = f(x)/F(x)
-        ∂log F/∂x = r
-        ∂log F/∂c = −−(x − μ) log(z)/c r,    ∂log F/∂μ = −r,    ∂log F/∂σ = −z r
+        ∂log F/∂x = r,    ∂log F/∂c = −−(x − μ) log(z)/c r,    ∂log F/∂μ = −r,
+        ∂log F/∂σ = −z r
 
     Args:
         x: Where to look.
@@ -297,8 +296,7 @@ def sf(x: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Floa
         S(x) = exp(−y),    y = zᶜ; 1 where z < 0
 
     Gradient:
-        ∂S/∂x = −f(x)
-        ∂S/∂c = −(x − μ) log(z)/c f(x),    ∂S/∂μ = f(x),    ∂S/∂σ = z f(x)
+        ∂S/∂x = −f(x),    ∂S/∂c = −(x − μ) log(z)/c f(x),    ∂S/∂μ = f(x),    ∂S/∂σ = z f(x)
 
     Args:
         x: Where to look.
@@ -332,8 +330,7 @@ def logsf(x: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> F
 
     Gradient:
         with h = f(x)/S(x)
-        ∂log S/∂x = −h
-        ∂log S/∂c = −(x − μ) log(z)/c h,    ∂log S/∂μ = h,    ∂log S/∂σ = z h
+        ∂log S/∂x = −h,    ∂log S/∂c = −(x − μ) log(z)/c h,    ∂log S/∂μ = h,    ∂log S/∂σ = z h
 
     Args:
         x: Where to look.
@@ -366,8 +363,7 @@ def ppf(q: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         Q(q) = μ + σ (−log(1 − q))^(1/c)
 
     Gradient:
-        ∂Q/∂q = 1/f(Q)
-        ∂Q/∂c = −(Q − μ) log(z)/c,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
+        ∂Q/∂q = 1/f(Q),    ∂Q/∂c = −(Q − μ) log(z)/c,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
 
     Args:
         q: A probability, 0 ≤ q ≤ 1; nan is returned elsewhere.
@@ -400,8 +396,7 @@ def isf(q: Numbers, c: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Flo
         Q(1 − q) = μ + σ (−log q)^(1/c)
 
     Gradient:
-        ∂Q/∂q = −1/f(Q)
-        ∂Q/∂c = −(Q − μ) log(z)/c,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
+        ∂Q/∂q = −1/f(Q),    ∂Q/∂c = −(Q − μ) log(z)/c,    ∂Q/∂μ = 1,    ∂Q/∂σ = z
 
     Args:
         q: A probability of the upper tail, 0 ≤ q ≤ 1; nan is returned elsewhere.
