@@ -42,6 +42,12 @@ from fnmath.probability._sampling import drawn
 _known = finite_scale
 
 
+def _logpdf(z: Number) -> Number:
+    y = exp(-z)
+    far = head(y) == math.inf
+    return where(far, -math.inf, -(where(far, 1.0, z) + where(far, 1.0, y)))
+
+
 def _hazard(z: Number) -> Number:
     """y/(exp(y) − 1), which is 1 at y = 0."""
     y = exp(-z)
@@ -53,7 +59,7 @@ def _hazard(z: Number) -> Number:
 _F = functions(
     location_scale(
         Standard(
-            logpdf=lambda z: -(z + exp(-z)),
+            logpdf=_logpdf,
             slope=lambda z: expm1(-z),
             spread=lambda z: -(1 + z * expm1(-z)),
             cdf=lambda z: exp(-exp(-z)),

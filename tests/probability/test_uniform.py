@@ -45,6 +45,8 @@ def test_a_support_that_is_not_covered_diverges():
 
 @pytest.mark.last_digits
 def test_next_to_the_upper_end_the_derivative_by_the_lower_keeps_its_digits():
-    x = np.float32(4.9999995)
-    by_low = jax.jit(jax.grad(lambda low: uniform.cdf(x, low, high=jnp.float32(5))))(np.float32(-2))
+    x = jnp.float32(4.9999995)
+    by_low = jax.jit(jax.grad(lambda low: uniform.cdf(x, low, high=jnp.float32(5))))(
+        jnp.float32(-2)
+    )
     assert_within_ulp(by_low, -(5 - np.float64(x)) / 49, 1)
