@@ -22,6 +22,7 @@ FAMILY = laws.Family(
 )
 
 
+@pytest.mark.slow
 class TestLaws(laws.Continuous):
     family = FAMILY
     pairs: ClassVar = [((-1.0, 1.0, 0.0, 1.0), (-2.0, 2.0, 0.1, 1.5))]
