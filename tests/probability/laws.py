@@ -236,8 +236,8 @@ def assert_laws(family, *, tolerance=1e-6):
 def assert_divergence(family, pairs, *, rtol=1e-7, of_kl=lambda *of: of):
     """KL(p ‖ q) = E_p[log p − log q] by quadrature, at least 0, and 0 of p and p."""
     m = family.module
-    kl = jax.jit(m.kl)
     for p, q in pairs:
+        kl = jax.jit(m.kl)
         ours = float(kl(*map(jnp.asarray, (*of_kl(*p), *of_kl(*q)))))
 
         def excess(x, p=p, q=q):

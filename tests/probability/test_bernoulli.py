@@ -10,7 +10,7 @@ from fnmath.probability import bernoulli
 from tests.helpers import Mistake, assert_within_ulp
 from tests.probability import laws
 
-P = [0.0, 1e-6, 0.3, 0.5, 0.9999, 1.0]
+P = [1e-6, 0.3, 0.5, 0.9999, 1.0]
 
 MISTAKES = [
     Mistake(bernoulli.pmf, (0, "a"), {}, TypeError, "pmf: p is a str; wanted an array"),
@@ -49,6 +49,12 @@ def test_samples_and_estimates():
     laws.assert_discrete_samples(bernoulli, scipy.stats.bernoulli, [0.03, 0.5, 0.9])
     k = jnp.array([1.0, 0.0, 0.0])
     np.testing.assert_allclose(bernoulli.fit(k, weights=jnp.array([3, 1, 0]))[0], 0.75)
+
+
+def test_what_cannot_succeed_is_0_even_as_the_last_quantile():
+    """The smallest k with F(k) ≥ 1; SciPy says 1, where the probability is 0."""
+    assert bernoulli.ppf(1.0, 0.0) == 0
+    np.testing.assert_array_equal(bernoulli.logpmf(jnp.array([0, 1]), 0.0), [0, -np.inf])
 
 
 def test_certain_trials_have_no_entropy_and_may_diverge():

@@ -13,7 +13,7 @@ from tests.probability import laws
 
 def test_equals_scipy():
     k = np.array([-1, 0, 1, 1.5, 2, 10, 300])
-    laws.assert_discrete(geometric, scipy.stats.geom, [1e-6, 0.1, 0.7, 1.0], k)
+    laws.assert_discrete(geometric, scipy.stats.geom, [1e-6, 0.1, 0.7], k)
 
 
 @pytest.mark.usefixtures("x64")
@@ -37,6 +37,14 @@ def test_a_whole_quotient_is_known_as_one():
     np.testing.assert_array_equal(
         jax.jit(geometric.isf)(jnp.array([0.25, 0.2, 1.0]), 0.5), [2, 3, 0]
     )
+
+
+def test_what_succeeds_at_once():
+    k = jnp.array([0, 1, 2])
+    np.testing.assert_array_equal(jax.jit(geometric.pmf)(k, 1.0), [0, 1, 0])
+    np.testing.assert_array_equal(jax.jit(geometric.sf)(k, 1.0), [1, 0, 0])
+    assert geometric.ppf(0.5, 1.0) == 1
+    assert geometric.entropy(1.0) == 0
 
 
 @pytest.mark.last_digits
