@@ -295,7 +295,7 @@ def stacked(function: str, parts: tuple[Function, ...], **arguments: Any) -> jax
 
 
 def information(
-    function: str, entries: Formula, known: Callable[..., jax.Array], **parameters: Any
+    function: str, entries: Callable[..., Any], known: Callable[..., jax.Array], **parameters: Any
 ) -> jax.Array:
     """The symmetric matrix whose rows, up to the diagonal, are the entries, formulas of θ."""
     n = len(entries(*(jnp.ones(()) for _ in parameters)))

@@ -29,7 +29,7 @@ def samples(function: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
     return x, w / jnp.sum(w, -1, keepdims=True)
 
 
-def of_dtype(x: Any, *parameters: jax.Array) -> tuple[jax.Array, ...]:
+def of_dtype(x: Any, *parameters: jax.Array) -> Any:
     """The estimates in the dtype of the samples."""
     return tuple(jnp.asarray(p, jnp.result_type(x)) for p in parameters)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,12 +87,21 @@ def _integral(n: int, t: Number) -> Number:
     return scaled * functools.reduce(lambda p, _: p / (1 + t), range(n + 1), 1.0)
 
 
-@with_derivatives(lambda t: -3 * (_first(t) - t * _second(t)) / 3)
+def _second_slope(t: jax.Array) -> jax.Array:
+    """−3 I₃(t), I₃ being (I₁ − t I₂)/3."""
+    return t * _second(t) - _first(t)
+
+
+def _first_slope(t: jax.Array) -> jax.Array:
+    return -2 * _second(t)
+
+
+@with_derivatives(_second_slope)
 def _second(t: jax.Array) -> jax.Array:
     return head(_integral(2, t))
 
 
-@with_derivatives(lambda t: -2 * _second(t))
+@with_derivatives(_first_slope)
 def _first(t: jax.Array) -> jax.Array:
     return head(_integral(1, t))
 
@@ -161,7 +171,7 @@ def _first_guess(log_p: jax.Array) -> jax.Array:
     return s - head(above) / head(_numbers.polynomial((1, 1.432788, 0.189269, 0.001308), s))
 
 
-def _far(log_p: Pair) -> Pair:
+def _far(log_p: Any) -> Any:
     """The t ≥ 0 with Φ(−t) = p, for p ≤ ¼, by Halley's method on log Φ(−t)."""
     t = Pair(_first_guess(log_p.head), jnp.zeros_like(log_p.head))
     for _ in range(2 if log_p.head.dtype == jnp.float64 else 1):
@@ -178,7 +188,7 @@ def _near(r: Pair) -> Pair:
     return r * _numbers.polynomial(_powers(_CENTRE, terms), 32 * (r * r) - 1, 4)
 
 
-def _quantile_of_pair(q: Pair) -> Pair:
+def _quantile_of_pair(q: Any) -> Pair:
     r = q - 0.5
     lower = r.head < 0
     p = where(lower, q, 1 - q)
@@ -187,7 +197,11 @@ def _quantile_of_pair(q: Pair) -> Pair:
     return where(middle, _near(where(middle, r, 0.0)), where(lower, -t, t))
 
 
-@with_derivatives(lambda q: jnp.exp(-logpdf(_quantile(q))))
+def _quantile_slope(q: jax.Array) -> jax.Array:
+    return jnp.exp(-head(logpdf(_quantile(q))))
+
+
+@with_derivatives(_quantile_slope)
 def _quantile(q: jax.Array) -> jax.Array:
     return _quantile_of_pair(Pair(q, jnp.zeros_like(q))).head
 
@@ -203,7 +217,11 @@ def _upper_quantile_of_pair(log_p: Pair) -> Pair:
     return where(far, _far(where(far, log_p, -2.0)), near)
 
 
-@with_derivatives(lambda log_p: -jnp.exp(log_p - logpdf(_upper_quantile(log_p))))
+def _upper_quantile_slope(log_p: jax.Array) -> jax.Array:
+    return -jnp.exp(log_p - head(logpdf(_upper_quantile(log_p))))
+
+
+@with_derivatives(_upper_quantile_slope)
 def _upper_quantile(log_p: jax.Array) -> jax.Array:
     return _upper_quantile_of_pair(Pair(log_p, jnp.zeros_like(log_p))).head
 

@@ -415,7 +415,7 @@ def tan(a: Number) -> Number:
     return a * sine / polynomial([(-1) ** k / math.factorial(2 * k) for k in range(terms)], w, 3)
 
 
-Formula = Callable[..., Number]
+Formula = Callable[..., Any]
 Function = Callable[..., jax.Array]
 
 

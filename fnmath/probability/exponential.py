@@ -43,14 +43,14 @@ from fnmath.probability._sampling import drawn
 _known = finite_scale
 _STANDARD = Standard(
     logpdf=lambda z: -z,
-    slope=lambda z: -1.0 + 0 * head(z),
+    slope=lambda z: -jnp.ones_like(head(z)),
     spread=lambda z: z - 1,
     cdf=lambda z: -expm1(-z),
     sf=lambda z: exp(-z),
     logcdf=log1mexp,
     logsf=lambda z: -z,
     reverse_hazard=lambda z: 1 / expm1(z),
-    hazard=lambda z: 1.0 + 0 * head(z),
+    hazard=lambda z: jnp.ones_like(head(z)),
     quantile=lambda q: -log1p(-q),
     upper=lambda q: -log(q),
 )
@@ -95,6 +95,7 @@ _BY_SCALE = functions(_FORMULAS, _known)._asdict() | {
     "mode": in_pairs(lambda loc, scale: loc, known=_known),
     "entropy": in_pairs(lambda loc, scale: 1 + log(scale), known=_known),
 }
+_SCORE = functions(_FORMULAS, _known).by[2:]
 _BY_RATE = functions(_FORMULAS_OF_RATE, _known)._asdict() | {
     "mean": in_pairs(lambda loc, rate: loc + 1 / rate, known=_known),
     "variance": in_pairs(lambda loc, rate: 1 / (rate * rate), known=_known),
@@ -677,7 +678,7 @@ def score(x: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array, 
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         chapter 19; ``scipy.stats.expon``.
     """
-    return stacked("score", _BY_SCALE["by"][2:], x=x, loc=loc, scale=scale)
+    return stacked("score", _SCORE, x=x, loc=loc, scale=scale)
 
 
 def fisher_information(loc: Numbers = 0.0, scale: Numbers = 1.0) -> Float[Array, "... 1 1"]:

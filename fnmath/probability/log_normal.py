@@ -49,7 +49,13 @@ def _logpdf(x: Number, mu: Number, sigma: Number) -> Number:
     return where(at_0, -jnp.inf, _normal_tail.logpdf(_z(some, mu, sigma)) - log(sigma * some))
 
 
-def _hazard(x: Number, mu: Number, sigma: Number, sign: float) -> Number:
+def _by_x(x: Number, mu: Number, sigma: Number) -> Number:
+    far = head(x) == jnp.inf
+    some = where(far, 1.0, x)
+    return where(far, 0.0, -(1 + _z(some, mu, sigma) / sigma) / some)
+
+
+def _hazard(sign: float, x: Number, mu: Number, sigma: Number) -> Number:
     """That of z over x σ; 0 at ∞, where the one goes as log x."""
     far = head(x) == jnp.inf
     some = where(far, 1.0, x)
@@ -62,7 +68,7 @@ _F = functions(
         Formulas(
             logpdf=_logpdf,
             by=(
-                lambda x, mu, sigma: -(1 + _z(x, mu, sigma) / sigma) / x,
+                _by_x,
                 lambda x, mu, sigma: _z(x, mu, sigma) / sigma,
                 lambda x, mu, sigma: (_z(x, mu, sigma) - 1) * (_z(x, mu, sigma) + 1) / sigma,
             ),
@@ -74,8 +80,8 @@ _F = functions(
             sf=lambda x, *of: _normal_tail.cdf(-_z(x, *of)),
             logcdf=lambda x, *of: _normal_tail.logcdf(_z(x, *of)),
             logsf=lambda x, *of: _normal_tail.logcdf(-_z(x, *of)),
-            reverse_hazard=lambda x, *of: _hazard(x, *of, 1.0),
-            hazard=lambda x, *of: _hazard(x, *of, -1.0),
+            reverse_hazard=lambda x, *of: _hazard(1.0, x, *of),
+            hazard=lambda x, *of: _hazard(-1.0, x, *of),
             quantile=lambda q, mu, sigma: exp(mu + sigma * _normal_tail.quantile(q)),
             upper=lambda q, mu, sigma: exp(mu - sigma * _normal_tail.quantile(q)),
         ),

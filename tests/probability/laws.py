@@ -118,10 +118,16 @@ def assert_derivatives(family):
     x, of = points(family)[:, 2:-1], rows(family)
     q = np.broadcast_to(Q[2:-1], x.shape)
     spread = x[:, -2:-1] - x[:, 1:2]
+    # How far a tail, or a density, is alike; and where there is no kink within reach.
+    alike = np.minimum(q, 1 - q) / evaluate(family, x, of)["pdf"]
+    kinks = np.array([np.ravel(family.kinks(*row)) for row in family.parameters])
+    smooth = np.ones_like(x, bool)
+    for kink in kinks.T:
+        smooth &= np.abs(x - kink[:, None]) > 1e-4 * alike
     found = evaluate(family, x, of, derivatives=True, q=q)
     for i in range(1 + of.shape[1]):
-        size = np.abs(of[:, i - 1 : i]) if i else spread
-        step = 1e-6 * np.where(size == 0, spread, size)
+        size = np.abs(of[:, i - 1 : i]) if i else alike
+        step = 1e-6 * np.where(size == 0, spread, size) if i else 1e-5 * alike
         move = np.zeros_like(of)
         move[:, i - 1 : i] = step if i else 0
         steps = (0, 0) if i else (step, 1e-5 * np.minimum(q, 1 - q))
@@ -135,7 +141,8 @@ def assert_derivatives(family):
             np.testing.assert_allclose(forward, reverse, rtol=1e-12, err_msg=name)
             rounding = 1e-15 * (np.abs(found[name]) + np.abs(x).max()) / taken
             error = np.abs(difference - reverse)
-            assert (error <= 1e-6 * np.abs(reverse) + rounding).all(), (name, i, error)
+            right = error <= 1e-6 * np.abs(reverse) + rounding
+            assert (right | ~smooth).all(), (name, i, error, reverse)
 
 
 def assert_second_derivatives(family):
