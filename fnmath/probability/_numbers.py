@@ -325,7 +325,7 @@ def times_exp(factor: Number, x: Number) -> Number:
 
 def times_vanishing(factor: Number, x: Number) -> Number:
     """The product of a factor and x: 0 where x is 0, also beside an infinite factor."""
-    vanishes = head(x) == 0
+    vanishes = (head(x) == 0) & ~jnp.isfinite(head(factor))
     return where(vanishes, 0.0 * head(x), where(vanishes, 1.0, factor) * x)
 
 

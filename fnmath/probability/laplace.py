@@ -60,7 +60,7 @@ def _logcdf(z: Number) -> Number:
 
 
 def _reverse_hazard(z: Number) -> Number:
-    below, low, high = _parts(z)
+    below, _, high = _parts(z)
     return where(below, 1.0, 0.5 * exp(-high) / (1 - 0.5 * exp(-high)))
 
 

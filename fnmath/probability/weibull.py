@@ -72,7 +72,7 @@ def _by_x(x: Number, c: Number, loc: Number, scale: Number) -> Number:
     """((c − 1) − c y)/(x − μ), of which the second term is the hazard."""
     hazard = exp(_log_hazard(x, c, loc, scale))
     y = _power(x, c, loc, scale)
-    far, exponential = head(y) == jnp.inf, head(c) == 1
+    far, exponential = head(y) == jnp.inf, (head(c) == 1) & (head(x - loc) == 0)
     usual = ((c - 1) - c * where(far, 1.0, y)) / where(exponential, 1.0, x - loc)
     return where(far | exponential, -hazard, usual)
 

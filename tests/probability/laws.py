@@ -117,7 +117,6 @@ def assert_derivatives(family):
     """Both modes are one closed form, and central differences of what they differentiate."""
     x, of = points(family)[:, 2:-1], rows(family)
     q = np.broadcast_to(Q[2:-1], x.shape)
-    spread = x[:, -2:-1] - x[:, 1:2]
     # How far a tail, or a density, is alike; and where there is no kink within reach.
     alike = np.minimum(q, 1 - q) / evaluate(family, x, of)["pdf"]
     kinks = np.array([np.ravel(family.kinks(*row)) for row in family.parameters])
@@ -127,7 +126,8 @@ def assert_derivatives(family):
     found = evaluate(family, x, of, derivatives=True, q=q)
     for i in range(1 + of.shape[1]):
         size = np.abs(of[:, i - 1 : i]) if i else alike
-        step = 1e-6 * np.where(size == 0, spread, size) if i else 1e-5 * alike
+        within = 1e-5 * alike.min(1, keepdims=True)
+        step = np.minimum(np.where(size == 0, 1, 1e-6 * size), within) if i else 1e-5 * alike
         move = np.zeros_like(of)
         move[:, i - 1 : i] = step if i else 0
         steps = (0, 0) if i else (step, 1e-5 * np.minimum(q, 1 - q))
