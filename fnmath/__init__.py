@@ -4,7 +4,7 @@ Import one function from its chapter: ``from fnmath.losses import huber_loss``. 
 the ground up (each imports only from those before it):
 
     numerics                                               what keeps the rest finite
-    linear_algebra  calculus                               the mathematics
+    linear_algebra  calculus  statistics  information      the mathematics
     activations  initializers                              the pieces of a layer
     layers  losses  metrics                                the pieces of a network
     networks  backprop                                     the forward and the backward pass

@@ -16,8 +16,9 @@ import jax  # noqa: E402  (the hook has to stand before the first import of fnma
 from tests import compiling  # noqa: E402
 
 DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
-# Chapters made of others: large programs, each part of which has its quick tests where it is.
-SLOW = {"conversion", "experiments", "networks"}
+# Chapters made of others: large programs, each part of which has its quick tests where it is; and
+# two whose programs are many.
+SLOW = {"conversion", "experiments", "information", "networks", "statistics"}
 STATE = pytest.StashKey()
 compiling.prepare()
 

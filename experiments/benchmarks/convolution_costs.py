@@ -200,7 +200,10 @@ def regret(samples: Sequence[Sample], costs: Mapping[str, Any]) -> np.ndarray:
     for sample in samples:
         expected = {
             name: _choice.expected(
-                name, _choice.work(name, sample.role, *sample.shape), costs[sample.role]
+                name,
+                sample.role,
+                _choice.work(name, sample.role, *sample.shape),
+                costs[sample.role],
             )
             for name in sample.seconds
         }

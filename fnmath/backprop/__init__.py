@@ -2,10 +2,13 @@
 
 one_hidden_layer_forward, …_backward       the whole pass of one network, derived by hand
 trace                                      the pass of any function, every step of it, as data
+name, intermediates                        values and cotangents of marked places, in compiled code
 dense_backward, activation_backward, …     its links, each beside its forward function
+pictures                                   a trace as a page to play, as SVG, for Graphviz
 """
 
 from fnmath.backprop._tables import Cost, Nonfinite, NormRow, Norms
+from fnmath.backprop.marks import Intermediates, Mark, intermediates, name
 from fnmath.backprop.one_hidden_layer import (
     Cotangents,
     ForwardPass,
@@ -23,6 +26,8 @@ __all__ = [
     "Cost",
     "Cotangents",
     "ForwardPass",
+    "Intermediates",
+    "Mark",
     "Nonfinite",
     "NormRow",
     "Norms",
@@ -34,7 +39,9 @@ __all__ = [
     "Variable",
     "activation_backward",
     "dense_backward",
+    "intermediates",
     "mean_backward",
+    "name",
     "one_hidden_layer_backward",
     "one_hidden_layer_forward",
     "softmax_cross_entropy_backward",

@@ -22,6 +22,7 @@ _FREE = frozenset(
         "dynamic_update_slice",
         "gather",
         "iota",
+        "mark",
         "pad",
         "reshape",
         "rev",

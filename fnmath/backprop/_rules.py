@@ -3,7 +3,9 @@
 Notation: an operation makes y of x, of a and b, or of x₁, x₂, …; a bar marks the cotangent of what
 is below it. Products are written side by side and are of entries, but those of matrices, which have
 capitals; ``[…]`` is 1 where the statement holds and 0 elsewhere. What moves entries is called as
-the function of NumPy that does it; ``spread`` repeats along axes that a sum has taken away.
+the function of NumPy that does it; ``spread`` repeats along axes that a sum has taken away,
+``added`` adds at the indices i, as often as each occurs; ``half`` is the lower triangle of a matrix
+with half of its diagonal. Sums Σ go over all places that there are.
 
 Each rule's text is evaluated by the tests, and held against JAX's own derivative.
 """
@@ -65,7 +67,7 @@ PAIRS = {
     "sub": ("y = a − b", "ȳ", "−ȳ"),
     "mul": ("y = a b", "b ȳ", "a ȳ"),
     "div": ("y = a / b", "ȳ / b", "−y ȳ / b"),
-    "pow": ("y = aᵇ", "b power(a, b − 1) ȳ", "log(a) y ȳ"),
+    "pow": ("y = aᵇ, a > 0", "b power(a, b − 1) ȳ", "log(a) y ȳ"),
     "max": ("y = max(a, b)", "([a > b] + [a = b] / 2) ȳ", "([b > a] + [a = b] / 2) ȳ"),
     "min": ("y = min(a, b)", "([a < b] + [a = b] / 2) ȳ", "([b < a] + [a = b] / 2) ȳ"),
     "atan2": ("y = angle of (b, a)", "b ȳ / (a² + b²)", "−a ȳ / (a² + b²)"),
@@ -99,8 +101,10 @@ def local_rule(
     Source:
         Griewank and Walther, Evaluating derivatives (2008), table 2.3, for functions of entries;
         Giles, Collected matrix derivative results for forward and reverse mode algorithmic
-        differentiation (2008), §2, for products of matrices.
+        differentiation (2008), §2, for products of matrices and for Cholesky's decomposition.
     """
+    if any(str(x.dtype).startswith("complex") for x in (*given, *made)):
+        return None  # some rules are others then, |x| and those of real parts among them
     if operation in ENTRIES:
         forward, slope = ENTRIES[operation]
         return Rule(forward, (f"x̄ = {slope}",))
@@ -135,8 +139,21 @@ def _select(params: Any, given: Any, made: Any) -> Rule:
     return Rule(f"y = {cases}", tuple(bars))
 
 
+def _mark(params: Any, given: Any, made: Any) -> Rule:
+    if len(given) == 1:
+        return Rule("y = x", ("x̄ = ȳ",))
+    parts = [_subscript(i + 1) for i in range(len(given))]
+    forward = ", ".join(f"y{i} = x{i}" for i in parts)
+    return Rule(forward, tuple(f"x̄{i} = ȳ{i}" for i in parts))
+
+
 def _clamp(params: Any, given: Any, made: Any) -> Rule:
-    return Rule("y = min(max(x, l), u)", ("x̄ = [l < x] [x < u] ȳ",))
+    low, high = "[x < l] ȳ", "[x > u] ȳ"
+    ends = [f"sum({z}, {tuple(range(len(given[1].shape)))})" for z in (low, high)]
+    scalar = not given[0].shape and given[1].shape
+    low, high = ends if scalar else (low, high)
+    bars = f"l̄ = {low}", "x̄ = [l < x] [x < u] ȳ", f"ū = {high}"
+    return Rule("y = min(max(x, l), u)", bars)
 
 
 def _convert(params: Any, given: Any, made: Any) -> Rule:
@@ -160,7 +177,7 @@ def _extreme(word: str) -> Callable[..., Rule]:
 
 def _reduce_prod(params: Any, given: Any, made: Any) -> Rule:
     axes = tuple(params["axes"])
-    return Rule(f"y = prod(x, {axes})", (f"x̄ = spread(y ȳ, {axes}) / x",))
+    return Rule(f"y = prod(x, {axes}), x ≠ 0", (f"x̄ = spread(y ȳ, {axes}) / x",))
 
 
 def _cumulative(params: Any) -> tuple[str, str]:
@@ -177,7 +194,8 @@ def _cumsum(params: Any, given: Any, made: Any) -> Rule:
 
 def _cumprod(params: Any, given: Any, made: Any) -> Rule:
     forward, back = _cumulative(params)
-    return Rule(f"y = exp({forward % 'log(x)'})", (f"x̄ = {back % 'y ȳ'} / x",))
+    forward = (forward % "x").replace("sum", "prod")
+    return Rule(f"y = {forward}, x ≠ 0", (f"x̄ = {back % 'y ȳ'} / x",))
 
 
 def _cumlogsumexp(params: Any, given: Any, made: Any) -> Rule:
@@ -328,10 +346,102 @@ def _dot_general(params: Any, given: Any, made: Any) -> Rule:
     )
 
 
+def _indexed(numbers: Any, window: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether numbers say x[i], with coordinates on the leading axes, and all of the others."""
+    fields = type(numbers)._fields
+    collapsed, batched = (getattr(numbers, fields[k]) for k in (1, 3))
+    leading = tuple(range(len(collapsed)))
+    rest = tuple(window)[len(leading) :] == tuple(shape)[len(leading) :]
+    return tuple(collapsed) == tuple(numbers[2]) == leading and not batched and rest
+
+
+def _gather(params: Any, given: Any, made: Any) -> Rule | None:
+    numbers, shape = params["dimension_numbers"], tuple(given[0].shape)
+    window, ranks = tuple(params["slice_sizes"]), (len(given[1].shape), len(made[0].shape))
+    if _indexed(numbers, window, shape) and numbers.offset_dims == tuple(
+        range(ranks[0] - 1, ranks[1])
+    ):
+        return Rule("y = x[i]", (f"x̄ = added(zeros({shape}), i, ȳ)",))
+    along = tuple(numbers.start_index_map)
+    others = tuple(k for k in range(len(shape)) if k not in along)
+    if len(along) == 1 and tuple(numbers.operand_batching_dims) == others and not numbers[0]:
+        (axis,) = along
+        return Rule(f"y = take(x, i, {axis})", (f"x̄ = added(zeros({shape}), i, ȳ, {axis})",))
+    return None
+
+
+def _scatter_add(params: Any, given: Any, made: Any) -> Rule | None:
+    numbers, shape = params["dimension_numbers"], tuple(given[0].shape)
+    free = len(given[1].shape) - 1
+    trailing = tuple(range(free, len(given[2].shape)))
+    window = (1,) * len(numbers.inserted_window_dims) + tuple(given[2].shape)[free:]
+    if _indexed(numbers, window, shape) and tuple(numbers.update_window_dims) == trailing:
+        return Rule("y = added(x, i, u)", ("x̄ = ȳ", "ū = ȳ[i]"))
+    return None
+
+
+def _cholesky(params: Any, given: Any, made: Any) -> Rule:
+    return Rule("L Lᵀ = A", ("Ā = inv(L)ᵀ half(Lᵀ L̄) inv(L)",))
+
+
+def _triangular_solve(params: Any, given: Any, made: Any) -> Rule | None:
+    if params["unit_diagonal"]:
+        return None
+    triangle = "lower" if params["lower"] else "upper"
+    plain, turned = ("A", "Aᵀ")[:: -1 if params["transpose_a"] else 1]
+    if params["left_side"]:
+        forward, b = f"{plain} X = B", f"inv({turned}) X̄"
+        a = f"X ({b})ᵀ" if params["transpose_a"] else f"{b} Xᵀ"
+    else:
+        forward, b = f"X {plain} = B", f"X̄ inv({turned})"
+        a = f"({b})ᵀ X" if params["transpose_a"] else f"Xᵀ {b}"
+    return Rule(forward, (f"Ā = −{triangle}({a})", f"B̄ = {b}"))
+
+
+def _windows(strides: Sequence[int], dilation: Sequence[int], low: Sequence[int]) -> Rule:
+    """The rule of a convolution: which entry of x the tap t of the window p sees."""
+    apart = f"{_coefficient(dilation)}t"
+    less, more = (f" {sign} {_vector(low)}" if any(low) else "" for sign in "−+")
+    place, window = f"{_coefficient(strides)}p + {apart}{less}", f"q − {apart}{more}"
+    if set(strides) != {1}:
+        window = f"({window}) / {_vector(strides)}"
+    return Rule(
+        f"y[p] = Σₜ x[{place}] k[t]",
+        (f"x̄[q] = Σₜ ȳ[{window}] k[t]ᵀ", f"k̄[t] = Σₚ x[{place}]ᵀ ȳ[p]"),
+    )
+
+
+def _vector(numbers: Sequence[int]) -> str:
+    """A vector of integers, or one number where all are the same."""
+    same = len(set(numbers)) == 1
+    return str(numbers[0]) if same else f"({', '.join(map(str, numbers))})"
+
+
+def _coefficient(numbers: Sequence[int]) -> str:
+    return "" if set(numbers) == {1} else f"{_vector(numbers)} "
+
+
+def _convolution(params: Any, given: Any, made: Any) -> Rule | None:
+    low = [before for before, _ in params["padding"]]
+    groups = params["feature_group_count"], params["batch_group_count"]
+    if groups != (1, 1) or set(params["lhs_dilation"]) - {1} or min(low, default=-1) < 0:
+        return None
+    return _windows(params["window_strides"], params["rhs_dilation"], low)
+
+
+def _correlate(params: Any, given: Any, made: Any) -> Rule | None:
+    grid = params["grid"]
+    plain = params["role"] == "output" and (params["groups"], params["sets"]) == (1, 0)
+    if not plain or set(grid.modes) != {"CONSTANT"}:
+        return None
+    return _windows(grid.strides, grid.dilation, [low for low, _ in grid.margins])
+
+
 WRITTEN: dict[str, Callable[..., Rule | None]] = {
     "integer_pow": _integer_pow,
     "select_n": _select,
     "clamp": _clamp,
+    "mark": _mark,
     "convert_element_type": _convert,
     "reduce_sum": _reduce_sum,
     "reduce_max": _extreme("max"),
@@ -354,4 +464,10 @@ WRITTEN: dict[str, Callable[..., Rule | None]] = {
     "dynamic_update_slice": _dynamic_update_slice,
     "sort": _sort,
     "dot_general": _dot_general,
+    "gather": _gather,
+    "scatter-add": _scatter_add,
+    "cholesky": _cholesky,
+    "triangular_solve": _triangular_solve,
+    "conv_general_dilated": _convolution,
+    "correlate": _correlate,
 }

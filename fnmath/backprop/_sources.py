@@ -23,6 +23,7 @@ import jaxlib
 import jaxtyping
 import numpy as np
 
+from fnmath.backprop import marks
 from fnmath.backprop.record import Site
 
 Call = tuple[CodeType, int]
@@ -61,7 +62,9 @@ class Place(NamedTuple):
 
 
 def is_foreign(filename: str) -> bool:
-    """Whether a file is JAX's, NumPy's or Python's own, so that no user wrote it."""
+    """Whether a file is JAX's, NumPy's or Python's own, or only marks: no user wrote it."""
+    if filename == marks.__file__:
+        return True
     if filename.startswith(_INSTALLED):
         return filename.startswith(_FOREIGN[:-1])
     return filename.startswith(_FOREIGN) or filename.startswith("<frozen")
@@ -78,7 +81,13 @@ def calls(equation: Any, root: CodeType) -> tuple[Call, ...]:
             break
         if not is_foreign(code.co_filename) and code.co_name not in ("<listcomp>", "<genexpr>"):
             kept.append((code, instruction))
-    return tuple(reversed(kept))
+    own = [(code, instruction) for code, instruction in kept if not _is_wrapper(code)]
+    return tuple(reversed(own or kept))
+
+
+def _is_wrapper(code: CodeType) -> bool:
+    """Whether a function stands for another, by ``functools.wraps``: that is what it is called."""
+    return code.co_firstlineno in _read(code.co_filename).wrappers
 
 
 def places(
@@ -133,7 +142,7 @@ def _finished(
     for k in reversed(range(len(place))):
         same = after is not None and after[: k + 1] == place[: k + 1]
         last = over or not same or (again and after == place)
-        expression = _expressions(place[k][0].co_filename).get(span(place[k]))
+        expression = _read(place[k][0].co_filename).expressions.get(span(place[k]))
         if not last or expression is None:
             break
         names = names or expression.names
@@ -157,22 +166,49 @@ def span(call: Call) -> Span:
     return _SPANS[code][instruction // 2]
 
 
-_FILES: dict[str, tuple[tuple[str, ...], dict[Span, Expression]]] = {}
+class _File(NamedTuple):
+    """What a file of source says."""
+
+    lines: tuple[str, ...]
+    expressions: dict[Span, Expression]
+    wrappers: frozenset[int]
+    """The first lines of functions that are decorated by ``functools.wraps``."""
 
 
-def _expressions(filename: str) -> dict[Span, Expression]:
+_FILES: dict[str, _File] = {}
+
+
+def _read(filename: str) -> _File:
     lines = tuple(linecache.getlines(filename))
-    if filename not in _FILES or _FILES[filename][0] != lines:
+    if filename not in _FILES or _FILES[filename].lines != lines:
         found: dict[Span, Expression] = {}
+        wrappers: frozenset[int] = frozenset()
         with contextlib.suppress(SyntaxError):
-            _collect(ast.parse("".join(lines)), found)
-        _FILES[filename] = lines, found
-    return _FILES[filename][1]
+            tree = ast.parse("".join(lines))
+            _collect(tree, found)
+            wrappers = frozenset(map(_first_line, filter(_wraps, ast.walk(tree))))
+        _FILES[filename] = _File(lines, found, wrappers)
+    return _FILES[filename]
+
+
+def _wraps(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(d, ast.Call) and ast.unparse(d.func).split(".")[-1] == "wraps"
+        for d in node.decorator_list
+    )
+
+
+def _first_line(node: Any) -> int:
+    return min(d.lineno for d in node.decorator_list)
 
 
 def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
-    """The named and returned expressions of each function in a tree."""
-    last: dict[tuple[ast.AST, str], Span] = {}
+    """The named and returned expressions of each function in a tree.
+
+    Of what is returned by its name every assignment counts: which of them was the last to be run,
+    the operations that follow it tell.
+    """
+    given: dict[tuple[ast.AST, str], list[Span]] = {}
     returned: set[tuple[ast.AST, str]] = set()
 
     def visit(node: ast.AST, function: ast.AST) -> None:
@@ -182,26 +218,38 @@ def _collect(tree: ast.AST, found: dict[Span, Expression]) -> None:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function = node
         elif isinstance(node, ast.Return) and node.value is not None:
-            found[_span(node.value)] = Expression((), True)
-            if isinstance(node.value, ast.Name):
-                returned.add((function, node.value.id))
+            for part in _parts(node.value):
+                found[_span(part)] = Expression((), True)
+                if isinstance(part, ast.Name):
+                    returned.add((function, part.id))
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             names = _names(target)
             if names:
                 found[_span(node.value)] = Expression(names, False)
-                last[function, ", ".join(flat(names))] = _span(node.value)
+                given.setdefault((function, ", ".join(flat(names))), []).append(_span(node.value))
         elif isinstance(node, ast.AugAssign):
             names = _names(node.target)
             if names:
                 found[_span(node)] = Expression(names, False)
-                last[function, names[0]] = _span(node)
+                given.setdefault((function, names[0]), []).append(_span(node))
         for child in ast.iter_child_nodes(node):
             visit(child, function)
 
     visit(tree, tree)
-    for place in returned & last.keys():
-        found[last[place]] = Expression(found[last[place]].names, True)
+    for span_ in (s for place in returned & given.keys() for s in given[place]):
+        found[span_] = Expression(found[span_].names, True)
+
+
+def _parts(value: ast.expr) -> list[ast.expr]:
+    """What is returned by an expression: either branch of a choice, all elements of a tuple."""
+    if isinstance(value, ast.IfExp):
+        return [part for branch in (value.body, value.orelse) for part in _parts(branch)]
+    if isinstance(value, ast.Tuple | ast.List):
+        return [part for element in value.elts for part in _parts(element)]
+    if isinstance(value, ast.Dict):
+        return [part for element in value.values for part in _parts(element)]
+    return [value]
 
 
 def _span(node: Any) -> Span:

@@ -71,6 +71,8 @@ class Nonfinite(NamedTuple):
 
     def __str__(self) -> str:
         what = f"{self.name}" if self.direction == "forward" else f"the gradient of {self.name}"
+        if self.operation == "sum of cotangents":
+            return f"{self.kind} in {what}, made where its cotangents, all finite, are added"
         if self.step is None:
             return f"{self.kind} in {what}, which was given"
         place = f", {self.site.file}:{self.site.line}: {self.site.text}" if self.site else ""
@@ -216,17 +218,24 @@ def in_order_of_completion(trace: Trace) -> Iterator[Step]:
 
 def first_nonfinite(trace: Trace) -> Nonfinite | None:
     """What ``Trace.first_nonfinite`` returns."""
-    given = [v for v in trace.variables if v.kind in ("argument", "constant")]
+    given = [v for v in trace.variables if v.producer is None]
     for step in in_order_of_completion(trace):
         before = [trace.variables[k].value for k in step.inputs]
         for k in step.outputs:
             kind = _new(trace.variables[k].value, before)
+            kind = kind or (step.fresh and _kind(trace.variables[k].value))
             if kind:
                 return _nonfinite("forward", kind, step, trace.variables[k])
-    for v in given:
-        if v.value.nonfinite and v.kind == "argument":
+    spoilt = any(trace.variables[k].value.nonfinite for k in trace.results)
+    for v in given:  # a mask of −inf, say, is no fault where the results are finite
+        if v.value.nonfinite and (v.kind == "argument" or spoilt):
             return _nonfinite("forward", _kind(v.value), None, v)
+    sums = {min(_uses(trace, v)): v for v in trace.variables if v.overflows}
     for step in reversed(trace.steps):
+        if step.index in sums:
+            v = sums[step.index]
+            kind = "nan" if v.cotangent and v.cotangent.nans else "inf"
+            return _nonfinite("backward", kind, None, v)._replace(operation="sum of cotangents")
         if step.spoiled:
             inputs = [trace.variables[k] for k in step.inputs]
             v = next(v for v in inputs if v.cotangent is not None and v.cotangent.nonfinite)
@@ -237,6 +246,11 @@ def first_nonfinite(trace: Trace) -> Nonfinite | None:
         if v.cotangent is not None and v.cotangent.nonfinite:
             return _nonfinite("backward", _kind(v.cotangent), None, v)
     return None
+
+
+def _uses(trace: Trace, v: Variable) -> list[int]:
+    """The steps that take a variable."""
+    return [step.index for step in trace.steps if v.index in step.inputs]
 
 
 def _kind(x: Tensor) -> str:

@@ -38,7 +38,8 @@ def summary(x: Any, keep: float) -> Tensor:
         mean = float(known.mean(dtype=np.float64))
         norm = _norm(known, max(abs(low), abs(high)))
     else:
-        low = high = mean = norm = float("nan")
+        low = high = mean = float("nan")
+        norm = float("nan") if numbers.size else 0.0
     return Tensor(
         tuple(x.shape),
         str(x.dtype),

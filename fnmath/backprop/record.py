@@ -11,13 +11,15 @@ Rule       the local rule of an operation, in mathematics
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnmath import _checks
-from fnmath.backprop import _listing, _tables
+from fnmath.backprop import _listing, _tables, pictures
 
 
 class Site(NamedTuple):
@@ -80,6 +82,8 @@ class Variable:
     """∂(result)/∂(this); None where none flows: integers, keys, what the result does not need."""
     producer: int | None
     """Index of the step that made it."""
+    overflows: bool = False
+    """Whether its cotangent is nan or ±inf though all that was added up to it is finite."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,6 +121,8 @@ class Step:
     """How many of the innermost of these calls it finishes: its result is theirs."""
     spoiled: int = 0
     """How many inputs get nan or ±inf from it, though its outputs' cotangents are finite."""
+    fresh: int = 0
+    """How many entries it makes nan or ±inf where the inputs' own entries are finite."""
     local: Callable[[], tuple[Any, ...]] | None = dataclasses.field(default=None, repr=False)
     """Its local Jacobians, computed when called; None for what is no single operation."""
 
@@ -128,15 +134,24 @@ class Step:
         their Jacobians is the Jacobian of the chain.
 
         Returns:
-            A matrix for each input; None for those that are not floating-point numbers.
+            A matrix for each input; None for those that no cotangent reaches, integers among them.
 
         Raises:
             ValueError: If the step's inputs are not kept whole, the matrix has more than four
-                million entries, or the step is no single operation (a loop's iteration, say).
+                million entries, the numbers are complex, or the step is no single operation (a
+                loop's iteration, say).
+
+        Example:
+            >>> from fnmath.backprop import trace
+            >>> record = trace(lambda x: jnp.sum(jnp.tanh(jnp.exp(x))), jnp.array([-1.0, 0.5]))
+            >>> by_exp, by_tanh, by_sum = (step.jacobian()[0] for step in record.steps)
+            >>> print(by_sum @ by_tanh @ by_exp, record.gradients[0])  # the chain rule
+            [[0.32226261 0.22678144]] [0.32226261 0.22678144]
         """
         if self.local is None:
             problem = f"step {self.index} ({self.label}) is no single operation with a Jacobian"
-            _checks.fail("Step.jacobian", f"{problem}; wanted one of its children")
+            cure = "; wanted one of its children" if self.children else ""
+            _checks.fail("Step.jacobian", problem + cure)
         return self.local()
 
 
@@ -187,6 +202,55 @@ class Trace:
             A table; ``forward_mode / reverse_mode`` is what going backwards saves.
         """
         return _tables.cost(self)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write a page that plays the pass, forward and then backward, and shows every number.
+
+        One file, complete in itself, which any browser opens from disk: the source with the size of
+        the gradient on each line, the graph of operations, which folds by function, and for each
+        step its local rule with the numbers of this pass. Arrays that are small are in it whole, of
+        large ones there is an image and a histogram, so that it stays below five megabytes.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the path is a folder, or lies in one that does not exist.
+        """
+        return pictures.to_html(self, path)
+
+    def to_svg(self, path: str | os.PathLike[str], *, level: int | None = None) -> Path:
+        """Write the graph of the pass as a picture, for a paper or a README, on light or dark.
+
+        Each box has the shape and norm of the value that it makes, and the norm of its gradient.
+
+        Args:
+            path: The file to write.
+            level: How many levels of calls and lines are opened: 0 is the function as one box, 1
+                its lines. Left out, as many as there is room for on a page.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the path is a folder, or lies in one that does not exist.
+            ValueError: If the level is below 0.
+        """
+        return pictures.to_svg(self, path, level)
+
+    def to_dot(self) -> str:
+        """Graph of all operations in the language of Graphviz, a cluster for each function.
+
+        Returns:
+            The text, for ``dot -Tpdf``.
+        """
+        return pictures.to_dot(self)
+
+    def _repr_html_(self) -> str:
+        return pictures.notebook(self)
 
     def __str__(self) -> str:
         return _listing.listing(self)

@@ -10,9 +10,11 @@ to know only its own inputs and its output's cotangent: that is all there is to 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -74,7 +76,9 @@ def trace(
     they consist of are children of their step. A loop has a step for each iteration.
 
     The numbers are those that JAX computes when it runs the same operations one by one
-    (``jax.disable_jit``). A compiler that fuses operations may round otherwise.
+    (``jax.disable_jit``). A compiler that fuses operations may round otherwise; and where a value
+    is used by several operations, one of which has a derivative of several terms (tanh), JAX may
+    add the cotangents in another order: the last digit may differ.
 
     Args:
         f: The function. Its result is one floating-point number, unless a cotangent is given.
@@ -139,7 +143,8 @@ def _check_differentiable(names: list[str], arrays: list[jax.Array]) -> None:
     if not any(map(_is_inexact, arrays)):
         held = ", ".join(f"{n} {x.dtype}" for n, x in zip(names, arrays, strict=True)) or "none"
         problem = f"no argument holds floating-point numbers ({held}); wanted one to differentiate"
-        _checks.fail("trace", problem, "x.astype(jnp.float32)", error=TypeError)
+        cure = "x.astype(jnp.float32)" if names else "trace(f, x), by its place"
+        _checks.fail("trace", problem, cure, error=TypeError)
 
 
 def _opened(f: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
@@ -168,11 +173,14 @@ def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         jaxpr, shapes = jax.make_jaxpr(_opened(f, kwargs), return_shape=True)(*args)
     except _UNKNOWN_VALUES as error:
-        raise TypeError(_control_flow(error)) from error
+        raise TypeError(_control_flow(error, args)) from error
+    if any(e.primitive.name == "new_ref" for e in jaxpr.eqns):
+        problem = "f changes a reference (jax.new_ref), whose values before are gone"
+        _checks.fail("trace", problem, "values carried by lax.scan", error=TypeError)
     return jaxpr, jax.tree.structure(shapes)
 
 
-def _control_flow(error: Exception) -> str:
+def _control_flow(error: Exception, args: tuple[Any, ...]) -> str:
     """What to do about a function that wants to see numbers before there are any."""
     place = ""
     for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
@@ -191,6 +199,8 @@ def _control_flow(error: Exception) -> str:
     else:
         cure = "a Python number from shapes, or lax.switch, lax.scan"
         problem = "takes a Python number"
+    if any(not x.shape and not _is_inexact(x) for x in jax.tree.leaves(args)):
+        cure += "; or to pass a number that decides by its name, trace(f, x, n=3)"
     return (
         f"trace: {place}{problem} by the values of an array, and f is traced without values; "
         f"wanted operations of JAX; did you mean {cure}?"
@@ -248,15 +258,24 @@ def _closure_names(f: Callable[..., Any], kwargs: dict[str, Any]) -> dict[int, s
         f = f.func
     f = inspect.unwrap(f)
     trees = dict(kwargs)
-    if inspect.isfunction(f):
-        trees |= inspect.getclosurevars(f).nonlocals
-        trees |= {k: v for k, v in inspect.getclosurevars(f).globals.items() if _is_data(v)}
+    with contextlib.suppress(ValueError):  # a variable that f closes over has no value yet
+        if inspect.isfunction(f):
+            trees |= inspect.getclosurevars(f).nonlocals
+            trees |= {k: v for k, v in inspect.getclosurevars(f).globals.items() if _is_data(v)}
     return {
         id(leaf): name + jax.tree_util.keystr(path)
         for name, tree in trees.items()
         if _is_data(tree)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        for path, leaf in _leaves(tree)
     }
+
+
+def _leaves(tree: Any) -> list[tuple[Any, Any]]:
+    """The leaves of a tree with their paths; none of what JAX cannot sort, which has no names."""
+    try:
+        return jax.tree_util.tree_leaves_with_path(tree)
+    except ValueError:
+        return []
 
 
 def _is_data(x: Any) -> bool:
@@ -278,8 +297,13 @@ def _seeds(
             problem = f"{name} returned dtype {dtypes[0]}; wanted a floating dtype"
             _checks.fail("trace", problem, error=TypeError)
         return [jnp.ones((), dtypes[0])]
-    leaves, given = jax.tree.flatten(cotangent, is_leaf=lambda x: x is None)
-    if len(leaves) != len(results) or (given != tree and all(x is not None for x in leaves)):
+    try:
+        leaves = tree.flatten_up_to(cotangent)  # in which None, for none, is a leaf
+        fits = jax.tree_util.all_leaves(leaf for leaf in leaves if leaf is not None)
+    except ValueError:
+        fits = False
+    if not fits:
+        given = jax.tree.structure(cotangent)
         _checks.fail("trace", f"cotangent has the tree {given}; wanted {tree}, that of the result")
     for leaf, shape, dtype in zip(leaves, shapes, dtypes, strict=True):
         if leaf is None or not jnp.issubdtype(dtype, jnp.inexact):
@@ -316,6 +340,7 @@ class _Variable:
     value: Tensor
     producer: int | None
     cotangent: Tensor | None = None
+    overflows: bool = False
 
 
 @dataclasses.dataclass
@@ -336,6 +361,7 @@ class _Step:
     backward_flops: float = 0.0
     backward_bytes: float = 0.0
     spoiled: int = 0
+    fresh: int = 0
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
     equation: Any = None
 
@@ -449,15 +475,17 @@ class _Recorder:
             self.steps[parent].children.append(index)
         return index
 
-    def close(self, step: int, outputs: Sequence[_Value]) -> None:
+    def close(self, step: int, outputs: Sequence[_Value], inputs: Sequence[_Value] = ()) -> None:
         self.steps[step].outputs = [v.variable for v in outputs]
+        if any(self.variables[v.variable].value.nonfinite for v in outputs):
+            self.steps[step].fresh = sum(_fresh(v.array, inputs) for v in outputs)
 
     def equation(
         self, equation: Any, inputs: list[_Value], place: _sources.Place, context: _Context
     ) -> list[_Value]:
         """The results of one equation, recorded as a step, with its children if it has any."""
         operation = equation.primitive.name
-        label = equation.params.get("name") or operation
+        label = equation.params.get("label" if operation == "mark" else "name") or operation
         label = label if isinstance(label, str) else operation
         step = self.open(operation, label, inputs, context.parent, place.calls, equation)
         self.steps[step].returns = place.returns
@@ -486,7 +514,7 @@ class _Recorder:
             outputs = self.closed(branches[taken], inputs[1:], within)
         else:
             outputs = self.primitive(step, equation, inputs, context.passive)
-        self.close(step, outputs)
+        self.close(step, outputs, () if self.steps[step].children else inputs)
         return outputs
 
     def closed(self, jaxpr: Any, inputs: Sequence[_Value], context: _Context) -> list[_Value]:
@@ -730,7 +758,12 @@ class _Recorder:
 
     def add(self, variable: int, cotangent: Any) -> None:
         known = self.cotangents.get(variable)
-        self.cotangents[variable] = cotangent if known is None else jax.lax.add(known, cotangent)
+        if known is None:
+            self.cotangents[variable] = cotangent
+            return
+        total = self.cotangents[variable] = jax.lax.add(known, cotangent)
+        if not _all_finite(total) and _all_finite(known) and _all_finite(cotangent):
+            self.variables[variable].overflows = True
 
     def take(self, variable: int) -> Any | None:
         """The cotangent of a variable, complete now; its summary stays in the record."""
@@ -761,13 +794,13 @@ class _Recorder:
             value,
             gradients,
             tuple(
-                Variable(i, v.name, v.kind, v.value, v.cotangent, v.producer)
+                Variable(i, v.name, v.kind, v.value, v.cotangent, v.producer, v.overflows)
                 for i, v in enumerate(self.variables)
             ),
             tuple(self.step(i, step) for i, step in enumerate(self.steps)),
             tuple(v.variable for v in inputs),
             tuple(v.variable for v in results),
-            sources,
+            types.MappingProxyType(sources),
         )
 
     def step(self, index: int, step: _Step) -> Step:
@@ -791,10 +824,11 @@ class _Recorder:
             step.bytes,
             step.backward_flops,
             step.backward_bytes,
-            step.params,
+            types.MappingProxyType(step.params),
             frames,
             step.returns,
             step.spoiled,
+            step.fresh,
             _local(step, values),
         )
 
@@ -865,6 +899,15 @@ def _all_finite(x: Any) -> bool:
     return bool(np.isfinite(np.asarray(x)).all())
 
 
+def _fresh(y: Any, inputs: Sequence[_Value]) -> int:
+    """How many entries are nan or ±inf where those of all inputs in the same place are finite."""
+    arrays = [np.asarray(v.array) for v in inputs if _is_inexact(v.array)]
+    if not arrays or any(a.shape not in ((), y.shape) for a in arrays) or not _is_inexact(y):
+        return 0
+    finite = functools.reduce(np.logical_and, map(np.isfinite, arrays))
+    return int(np.count_nonzero(~np.isfinite(np.asarray(y)) & finite))
+
+
 LARGEST = 2**22
 """How many entries a local Jacobian may have."""
 
@@ -874,7 +917,9 @@ def _local(step: _Step, inputs: list[_Variable]) -> _Local | None:
     if step.equation is None:
         return None
     large = [f"{v.name} has {v.value.size} entries" for v in inputs if v.value.whole is None]
-    return _Local(step.label, step.equation, tuple(v.value for v in inputs), ", ".join(large))
+    reached = tuple(v.cotangent is not None for v in inputs)
+    values = tuple(v.value for v in inputs)
+    return _Local(step.label, step.equation, values, reached, ", ".join(large))
 
 
 class _Local(NamedTuple):
@@ -883,6 +928,8 @@ class _Local(NamedTuple):
     label: str
     equation: Any
     values: tuple[Tensor, ...]
+    reached: tuple[bool, ...]
+    """Whether cotangents come to it."""
     large: str
 
     def __call__(self) -> tuple[Any, ...]:
@@ -891,22 +938,31 @@ class _Local(NamedTuple):
             problem = f"the inputs of {self.label} are not kept whole ({self.large})"
             _checks.fail("Step.jacobian", problem, "trace(..., keep=math.inf)")
         outs = tuple(k for k, v in enumerate(self.equation.outvars) if _is_inexact(v.aval))
-        arrays = tuple(map(jnp.asarray, (x.whole for x in self.values)))
-        active = tuple(i for i, v in enumerate(self.equation.invars) if _is_inexact(v.aval))
+        inexact = [i for i, v in enumerate(self.equation.invars) if _is_inexact(v.aval)]
+        active = tuple(i for i in inexact if self.reached[i]) or tuple(inexact)
+        result: list[Any] = [None] * len(self.values)
+        if not active or not outs:
+            return tuple(result)
+        if any(x.dtype.startswith(("complex", "key")) for x in self.values):
+            problem = f"{self.label} takes complex numbers or a random key; wanted real numbers"
+            _checks.fail("Step.jacobian", problem)
         rows = sum(_costs.size(self.equation.outvars[k].aval) for k in outs)
-        columns = max((self.values[i].size for i in active), default=0)
+        columns = max(self.values[i].size for i in active)
         if rows * columns > LARGEST:
             problem = f"the Jacobian of {self.label} is {rows} × {columns}; wanted a smaller step"
             _checks.fail("Step.jacobian", problem)
+        for i in active:
+            result[i] = jnp.zeros((rows, self.values[i].size), self.values[i].dtype)
+        if not rows * columns:
+            return tuple(result)
+        arrays = tuple(map(jnp.asarray, (x.whole for x in self.values)))
         operation = _Operation(self.equation, arrays, active)
 
         def flat(given: list[Any]) -> jax.Array:
             made, _ = operation.outputs(outs)(*given)
             return jnp.concatenate([x.reshape(-1) for x in made])
 
-        result: list[Any] = [None] * len(arrays)
-        if outs:
-            matrices = jax.jacrev(flat)([arrays[i] for i in active])
-            for i, matrix in zip(active, matrices, strict=True):
-                result[i] = matrix.reshape(rows, -1)
+        matrices = jax.jacrev(flat)([arrays[i] for i in active])
+        for i, matrix in zip(active, matrices, strict=True):
+            result[i] = matrix.reshape(rows, self.values[i].size)
         return tuple(result)

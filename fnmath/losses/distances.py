@@ -24,8 +24,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.losses._series import expm1
-from fnmath.numerics import safe_divide, safe_norm
+from fnmath.information._line import distance_of_samples
+from fnmath.numerics import safe_norm
+from fnmath.numerics._series import expm1
 from fnmath.numerics._wide import computed_wide
 
 
@@ -151,42 +152,6 @@ def _sample_sizes(function: str, x: Array, y: Array, x_axes: str, y_axes: str) -
     return a[axis], b[axis]
 
 
-@functools.lru_cache(maxsize=64)
-def _coupling(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which quantiles of n and of m entries meet, and for how long, counted in 1/(n m)."""
-    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
-    widths = np.diff(ends, prepend=0)
-    return (ends - 1) // m, (ends - 1) // n, widths / (n * m)
-
-
-def _power_mean_slope(d: jax.Array, w: jax.Array, mean: jax.Array, p: float) -> jax.Array:
-    """The slopes wᵢ sign(dᵢ) (|dᵢ|/M)^(p − 1) of the power mean M, 0 where M = 0."""
-    if p == 1:
-        return w * jnp.sign(d)
-    share = safe_divide(d, mean)
-    if p == 2:
-        return w * share
-    size = jnp.where(share == 0, 1, jnp.abs(share))
-    return w * jnp.where(share == 0, 0, jnp.sign(share) * size ** (p - 1))
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _power_mean(d: jax.Array, w: jax.Array, p: float) -> jax.Array:
-    """The power mean (Σᵢ wᵢ |dᵢ|ᵖ)^(1/p) over the last axis, which is kept."""
-    size = jnp.abs(d)
-    if p == 1:
-        return jnp.sum(w * size, -1, keepdims=True)
-    scale = jnp.max(size, -1, keepdims=True)
-    return scale * jnp.sum(w * safe_divide(size, scale) ** p, -1, keepdims=True) ** (1 / p)
-
-
-@_power_mean.defjvp
-def _power_mean_jvp(p: float, primals: tuple, tangents: tuple) -> tuple:
-    (d, w), (d_dot, _) = primals, tangents
-    mean = _power_mean(d, w, p)
-    return mean, jnp.sum(_power_mean_slope(d, w, mean, p) * d_dot, -1, keepdims=True)
-
-
 def wasserstein_distance_1d(
     x: Float[Array, "*batch n"], y: Float[Array, "*batch m"], *, p: float = 1.0
 ) -> Float[Array, "*batch"]:
@@ -222,18 +187,11 @@ def wasserstein_distance_1d(
         ``scipy.stats.wasserstein_distance`` for p = 1.
     """
     name = "wasserstein_distance_1d"
-    n, m = _sample_sizes(name, x, y, "n", "m")
+    _sample_sizes(name, x, y, "n", "m")
     if isinstance(p, jax.Array) or (isinstance(p, np.ndarray) and p.ndim):
         _checks.fail(name, f"p is a {type(p).__name__}; wanted a number", error=TypeError)
     _checks.number(name, "p", p, above=1, closed="[")
-    i, j, w = _coupling(n, m)
-
-    def distance(x: Array, y: Array) -> Array:
-        x, y = jnp.sort(x, -1), jnp.sort(y, -1)
-        d = x - y if n == m else x[..., i] - y[..., j]
-        return _power_mean(d, jnp.asarray(w, d.dtype), float(p))[..., 0]
-
-    return computed_wide(distance, x, y)
+    return computed_wide(lambda x, y: distance_of_samples(x, y, float(p)), x, y)
 
 
 def _pairwise(

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from fnmath import _checks
-from fnmath.losses._series import above_tangent, expm1, log_minus, two_sum
+from fnmath.information._terms import half_log, jensen_shannon_of_tilt
 from fnmath.losses.classification import Axis
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._series import above_tangent, expm1, log_minus, two_sum
 from fnmath.numerics._wide import computed_wide
 
 
@@ -267,33 +268,21 @@ def _tilt(log_q: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
     return -_surplus(log_q, t) / total, more, less
 
 
-def _half_log(s: jax.Array, one_and_s: jax.Array) -> jax.Array:
-    """½ log(1 + s), from s where that is small and from 1 + s where it is not."""
-    near = jnp.abs(s) < 0.5
-    return 0.5 * jnp.where(near, jnp.log1p(jnp.where(near, s, 0)), jnp.log(one_and_s))
-
-
 def _js_by_logarithm(log_q: jax.Array, t: jax.Array) -> jax.Array:
     s, _, less = _tilt(log_q, t)
     q = jnp.exp(log_q)
-    return jnp.where(q == 0, 0, q * _half_log(-s, jnp.where(q == 0, 1, less)))
+    return jnp.where(q == 0, 0, q * half_log(-s, jnp.where(q == 0, 1, less)))
 
 
 def _js_by_target(log_q: jax.Array, t: jax.Array) -> jax.Array:
     s, more, _ = _tilt(log_q, t)
     never = jnp.where(log_q == -jnp.inf, 0, -jnp.finfo(t.dtype).max).astype(t.dtype)
-    return jnp.where((t == 0) & ~jnp.isnan(log_q), never, _half_log(s, jnp.where(t == 0, 1, more)))
+    return jnp.where((t == 0) & ~jnp.isnan(log_q), never, half_log(s, jnp.where(t == 0, 1, more)))
 
 
 @with_derivatives(_js_by_logarithm, _js_by_target)
 def _jensen_shannon(log_q: jax.Array, t: jax.Array) -> jax.Array:
-    """¼ (t + q) [(1 + s) log(1 + s) + (1 − s) log(1 − s)], which is s² + s⁴/6 + … times that."""
-    s, more, less = _tilt(log_q, t)
-    near = jnp.abs(s) < 0.5
-    small = jnp.where(near, s, 0)
-    close = small * jnp.arctanh(small) + 0.5 * jnp.log1p(-jnp.square(small))
-    apart = [jnp.where(a == 0, 0, a * jnp.log(jnp.where(a == 0, 1, a))) for a in (more, less)]
-    return 0.5 * (t + jnp.exp(log_q)) * jnp.where(near, close, 0.5 * (apart[0] + apart[1]))
+    return jensen_shannon_of_tilt(t + jnp.exp(log_q), *_tilt(log_q, t))
 
 
 def jensen_shannon_divergence(

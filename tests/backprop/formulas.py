@@ -1,7 +1,8 @@
 """An evaluator of the notation in which local rules are written, by NumPy.
 
 products side by side, of entries or, of what has capitals, of matrices;    x², Aᵀ, √x, |x|
-[a > b] is 1 where it holds;    x[0:2, 1:3] is a part of x;    f(x, (1,)) calls f
+[a > b] is 1 where it holds;    x[0:2, 1:3] is a part of x, x[i] what stands at the indices i
+f(x, (1,)) calls f;    y[p] = Σₜ x[p + t] k[t] is a sum of products of matrices at places
 """
 
 import re
@@ -14,7 +15,13 @@ TOKEN = re.compile(
     r"(?P<number>\d+(\.\d+)?)|(?P<name>[A-Za-zπ]\u0304?[₀-₉]*(?:[a-z_]*)?)|(?P<power>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+|ᵀ)"
     r"|(?P<sign>[-+−/()\[\],=<>|√:])|(?P<space>\s+)"
 )
+FACTOR = re.compile(r"(\w\u0304?)\[(.*?)\](ᵀ?)")
+LETTERS = {"ₜ": "t", "ₚ": "p"}
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+
+def digits(text):
+    return text.translate(DIGITS)
 
 
 def spread(y, axes):
@@ -41,6 +48,25 @@ def put(x, where, values):
     return out
 
 
+def coordinates(i):
+    """An index for NumPy, of JAX's, whose last axis holds the coordinates."""
+    return tuple(np.moveaxis(i, -1, 0))
+
+
+def added(x, i, values, axis=None):
+    out = np.array(x)
+    at = coordinates(i)
+    if axis is not None:  # along one axis, all others in their places
+        at = list(np.indices(np.shape(values)))
+        at[axis] = i[..., 0]
+    np.add.at(out, tuple(at), values)
+    return out
+
+
+def half(x):
+    return np.tril(x) - x * np.eye(x.shape[-1]) / 2
+
+
 FUNCTIONS = {
     "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log,
     "sign": np.sign, "trunc": np.trunc, "power": np.power, "digamma": special.digamma,
@@ -48,7 +74,8 @@ FUNCTIONS = {
     "transpose": np.transpose, "flip": np.flip, "cumsum": np.cumsum, "revcumsum": revcumsum,
     "zeros": np.zeros, "concatenate": np.concatenate, "argsort": np.argsort,
     "take": np.take_along_axis, "place": place, "put": put,
-    "block": lambda x, starts, shape: x[part(starts, shape)],
+    "block": lambda x, starts, shape: x[part(starts, shape)], "added": added, "half": half,
+    "inv": np.linalg.inv, "lower": np.tril, "upper": np.triu,
 }  # fmt: skip
 
 
@@ -62,12 +89,36 @@ def evaluate(text, **values):
     sums = re.fullmatch(r"einsum\((.*)→(.*); (.*), (.*)\)", expression)
     if sums:
         return name, np.einsum(f"{sums[1]}->{sums[2]}", values[sums[3]], values[sums[4]])
+    if "Σ" in expression:
+        found = sum_over_places(unicodedata.normalize("NFD", name), expression, values)
+        return name[: name.index("[")], found
     parser = Parser(expression, values, matrices=name[0].isupper())
     value = parser.sum()
     assert parser.at == len(parser.tokens), (
         f"{text}: not understood at {parser.tokens[parser.at :]}"
     )
     return name, value
+
+
+def sum_over_places(name, expression, values):
+    """``y[p] = Σₜ x[p + t] k[t]``: each array has a matrix at each place, and zeros outside."""
+    letter, result, over = name[: name.index("[")], name[-2], LETTERS[expression[1]]
+    factors = FACTOR.findall(expression)
+    own = next(values[array] for array, place, _ in factors if place == over)
+    out = np.zeros_like(values[letter[0]])
+    for p in np.ndindex(out.shape[:-2]):
+        for t in np.ndindex(own.shape[:-2]):
+            at = {result: np.array(p), over: np.array(t)}
+            a, b = (matrix_at(values[array], place, at, turned) for array, place, turned in factors)
+            out[p] += a @ b
+    return out
+
+
+def matrix_at(array, place, at, turned):
+    index = Parser(place, at, matrices=False).sum()
+    inside = (index == np.rint(index)) & (index >= 0) & (index < array.shape[:-2])
+    matrix = array[tuple(index.astype(int))] if inside.all() else np.zeros(array.shape[-2:])
+    return matrix.T if turned else matrix
 
 
 class Parser:
@@ -124,7 +175,8 @@ class Parser:
         value = self.atom()
         while self.at < len(self.tokens) and self.tokens[self.at][0] == "power":
             exponent = self.take()
-            value = value.T if exponent == "ᵀ" else value ** float(exponent.translate(DIGITS))
+            turned = exponent == "ᵀ"
+            value = np.swapaxes(value, -1, -2) if turned else value ** float(digits(exponent))
         return value
 
     def atom(self):
@@ -143,7 +195,12 @@ class Parser:
             self.take("(")
             return FUNCTIONS[text](*self.arguments(")"))
         value = self.values[text]
-        return value[self.brackets()] if self.next_is("[", touching=True) else value
+        if not self.next_is("[", touching=True):
+            return value
+        if self.tokens[self.at + 1][1] == "i":
+            self.at += 3
+            return value[coordinates(self.values["i"])]
+        return value[self.brackets()]
 
     def arguments(self, end):
         found = []

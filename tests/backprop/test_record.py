@@ -95,8 +95,74 @@ class TestJacobian:
         with pytest.raises(ValueError, match=r"step \d+ \(iteration 0\) is no single operation"):
             iteration.jacobian()
 
+    def test_of_what_has_none_is_none(self):
+        record = trace(lambda t, i: jnp.sum(t * i), x, jnp.arange(5))
+        convert = next(s for s in record.steps if s.operation == "convert_element_type")
+        assert convert.jacobian() == (None,)
+
+    def test_of_what_is_empty_is_empty(self):
+        record = trace(lambda t: jnp.sum(jnp.sin(t[:0])) + t[0], x)
+        sin = next(s for s in record.steps if s.operation == "sin")
+        assert sin.jacobian()[0].shape == (0, 0)
+
+    def test_of_complex_numbers_is_refused(self):
+        record = trace(lambda t: jnp.abs(jnp.sum(t * 1j)), x)
+        step = next(s for s in record.steps if s.operation == "abs")
+        with pytest.raises(ValueError, match=r"Step.jacobian: abs takes complex numbers"):
+            step.jacobian()
+
+    def test_without_children_none_are_wanted(self):
+        record = trace(lambda t: lax.scan(lambda c, a: (c * a, None), 1.0, t)[0], x)
+        unstack = next(s for s in record.steps if s.operation == "unstack")
+        with pytest.raises(ValueError, match=r"\(unstack\) is no single operation with a Jac\w+$"):
+            unstack.jacobian()
+
+
+def pair_of(t):
+    a = jnp.sin(t)
+    c = a * 2.0
+    return a, c
+
+
+def either(t, c):
+    return jnp.sin(t) if c else jnp.cos(t)
+
+
+def by_turns(t, squeeze):
+    y = t * 2.0
+    if squeeze:
+        y = y[0]
+    return y
+
+
+def shifted(t):
+    y = t - 1.0
+    y = y * 2.0
+    y = y + 3.0
+    return y  # noqa: RET504  (what is returned by its name is what is tested)
+
 
 class TestNorms:
+    def test_every_function_has_its_row(self):
+        def loss(t):
+            _, c = pair_of(t)
+            d = either(c, True)
+            e = by_turns(d, False)
+            z = shifted(e)
+            return z.sum()
+
+        rows = [row.name for row in trace(loss, x).norms(by="function").rows]
+        names = ["pair_of", "either", "by_turns", "shifted"]
+        assert rows == [*(f"loss.{name}" for name in names), "loss"]
+
+    def test_a_line_that_calls_shows_what_the_call_returns(self):
+        def loss(t):
+            z = shifted(t)
+            return z.sum()
+
+        (line,) = [s for s in str(trace(loss, x)).splitlines() if "z = shifted(t)" in s]
+        assert "×" not in line
+
     def test_by_parameter(self):
         params = mlp_init(key, (5, 4, 1))
         record = trace(lambda params, i: mlp(params, x, activation=jnp.tanh)[i], params, 0)
@@ -143,6 +209,39 @@ class TestNorms:
 class TestFirstNonfinite:
     def test_none_where_all_is_finite(self):
         assert trace(network, [M], x).first_nonfinite() is None
+
+    def test_of_a_sum_of_cotangents(self):
+        """Each is finite, and their sum is not: no step made it."""
+        found = trace(lambda t: 3e38 * t + 3e38 * t, jnp.float32(0)).first_nonfinite()
+        assert (found.direction, found.kind, found.name, found.step) == (
+            "backward",
+            "inf",
+            "t",
+            None,
+        )
+        assert (
+            str(found)
+            == "inf in the gradient of t, made where its cotangents, all finite, are added"
+        )
+
+    def test_of_a_constant_that_reaches_the_result(self):
+        W = jnp.array([jnp.nan, 1.0, 1.0, 1.0, 1.0])
+        found = trace(lambda t: jnp.sum(jnp.sin(t) * W), x).first_nonfinite()
+        assert (found.direction, found.kind, found.name, found.step) == (
+            "forward",
+            "nan",
+            "W",
+            None,
+        )
+        mask = jnp.where(jnp.arange(5) < 4, 0.0, -jnp.inf)
+        record = trace(lambda t: jax.nn.softmax(t + mask)[0], x)
+        assert record.first_nonfinite() is None
+
+    def test_beside_one_that_was_given(self):
+        """An exponential of 2000 is to blame for itself, whatever a mask says elsewhere."""
+        mask = jnp.array([-jnp.inf, 0.0, 0.0, 0.0, 0.0])
+        found = trace(lambda t: jnp.sum(jnp.exp(t * 1e3 + mask)), x).first_nonfinite()
+        assert (found.direction, found.kind, found.operation) == ("forward", "inf", "exp")
 
     def test_names_the_root_behind_a_where(self):
         record = trace(hidden_root, jnp.array([0.0, 1.0]))

@@ -1,5 +1,6 @@
 """fnmath.backprop.tracing: the record beside what JAX computes, and what it says of the source."""
 
+import functools
 import math
 import types
 
@@ -259,6 +260,15 @@ class TestNumbers:
         g = jax.vmap(lambda row: jnp.tanh(row) @ row)
         assert_same(trace(lambda a: g(a).sum(), M), lambda a: g(a).sum(), (M,), bits=False)
 
+    def test_may_add_in_another_order(self):
+        """JAX adds the two terms of tanh's derivative one by one to what the product gave."""
+        f, t = lambda t: jnp.sum(t * jnp.tanh(t)), jax.random.normal(key, (1000,))
+        with jax.disable_jit():
+            wanted = jax.grad(f)(t)
+        found = trace(f, t).gradients[0]
+        assert np.any(found != wanted)
+        np.testing.assert_array_max_ulp(found, wanted, 4)
+
     @pytest.mark.usefixtures("x64")
     def test_in_float64(self):
         args = (jnp.linspace(0.1, 2.0, 5),)
@@ -304,6 +314,20 @@ class TestNumbers:
         record = trace(lambda a, b: a * 2, 2.0, {"w": x})
         np.testing.assert_array_equal(record.gradients[1]["w"], jnp.zeros(5))
         assert record.variables[record.arguments[1]].cotangent is None
+
+    def test_cotangents_are_none_where_the_tree_has_none(self):
+        record = trace(lambda t: (t * 2, None), x, cotangent=(jnp.ones(5), None))
+        np.testing.assert_array_equal(record.gradients[0], jnp.full(5, 2.0))
+        with pytest.raises(ValueError, match="trace: cotangent has the tree"):
+            trace(lambda t: {"a": t[0], "b": t[1]}, x, cotangent=(None, 1.0))
+
+    def test_what_cannot_be_named_is_carried(self):
+        def f(t, options=None):
+            return t[0] * options["a"] if options else later
+
+        assert trace(f, x, options={1: 2, "a": 3}).value == 3 * x[0]
+        if len(x) == 0:
+            later = 1.0
 
     def test_keyword_arguments_are_passed_on(self):
         record = trace(lambda t, *, act, k: k * act(t).sum(), x, act=jnp.tanh, k=2.0)
@@ -435,6 +459,33 @@ class TestSource:
         first, text = record.sources[f"{__file__}:layer"]
         assert text.splitlines()[tanh.site.line - first].strip() == tanh.site.text
 
+    def test_what_wraps_a_function_leaves_no_frame(self):
+        def doubled(f):
+            @functools.wraps(f)
+            def wrapper(t):
+                return 2 * f(t)
+
+            return wrapper
+
+        @doubled
+        def bent(t):
+            return jnp.tanh(t)
+
+        def loss(t):
+            h = bent(t)
+            return h.sum()
+
+        record = trace(loss, x)
+        assert {s.operation: s.function for s in record.steps if not s.children} == {
+            "tanh": "loss.bent",
+            "mul": "loss",
+            "reduce_sum": "loss",
+        }
+        (mul,) = [s for s in record.steps if s.operation == "mul"]
+        assert mul.site.text == "h = bent(t)"
+        assert record.variables[mul.outputs[0]].name == "h"
+        assert {s.function for s in trace(doubled(jnp.sum), x).steps} == {"wrapper"}
+
     def test_variables_have_the_names_of_the_source(self):
         record = trace(network, [M, M], x)
         names = [v.name for v in record.variables if v.kind != "literal"]
@@ -535,6 +586,32 @@ class TestErrors:
             trace(lambda t: t[t > 1].sum(), x)
         with pytest.raises(TypeError, match=r"takes a Python number by the values of an array"):
             trace(lambda t, n: sum(t[0] for _ in range(n)), x, 3)
+
+    def test_a_number_that_decides_is_passed_by_its_name(self):
+        def powers(t, n):
+            for _ in range(n):
+                t = t * t
+            return t.sum()
+
+        with pytest.raises(TypeError, match=r"by its name, trace\(f, x, n=3\)\?"):
+            trace(powers, x, 3)
+        assert trace(powers, x, n=3).gradients[0].shape == x.shape
+
+    def test_references_are_refused(self):
+        def f(t):
+            r = jax.new_ref(t)
+            r[...] = jnp.sin(t)
+            return jnp.sum(r[...])
+
+        with pytest.raises(TypeError, match="trace: f changes a reference"):
+            trace(f, x)
+
+    def test_the_record_does_not_change(self):
+        record = trace(lambda t: jnp.sum(t), x)
+        with pytest.raises(TypeError):
+            record.steps[0].params["axes"] = ()
+        with pytest.raises(TypeError):
+            record.sources["a"] = (1, "")
 
     def test_a_gradient_through_while_is_refused(self):
         def f(t):

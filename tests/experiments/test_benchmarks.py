@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import networks
+from experiments.benchmarks import intermediates, networks
 
 NETWORKS = networks.networks()
 
@@ -65,4 +65,39 @@ def test_networks_from_the_command_line(tmp_path, capsys):
 def test_mistakes(given, message, capsys, tmp_path):
     with pytest.raises(SystemExit):
         networks.main([*given, "--output", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_intermediates_from_the_command_line(tmp_path, capsys):
+    """It compares value and gradients, and the programs with marks and without, before it times."""
+    intermediates.main(["--only", "in a scan", "--rounds", "1", "--output", str(tmp_path)])
+    assert "| 4 blocks in a scan, 8 × 128 × 256 |" in capsys.readouterr().out
+    (path,) = tmp_path.rglob("results.json")
+    saved = json.loads(path.read_text())["seconds"]["4 blocks in a scan, 8 × 128 × 256"]
+    names = [intermediates.PLAIN, intermediates.WHOLE, intermediates.NORMS]
+    assert list(saved["samples"]) == names
+
+
+def test_intermediates_tells_programs_apart():
+    task = intermediates.tasks(0)["MLP 784-512-512-10, 256 examples"]
+    small = task._replace(x=task.x[:2])
+    assert intermediates.is_free(small)
+
+    def twice(mark, params, x):
+        return task.f(mark, params, x) * (2 if mark is intermediates.name else 1)
+
+    assert not intermediates.is_free(small._replace(f=twice))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--only", "LSTM"], "--only: no name of"),
+    ],
+)
+def test_mistakes_of_intermediates(given, message, capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        intermediates.main([*given, "--output", str(tmp_path)])
     assert message in capsys.readouterr().err

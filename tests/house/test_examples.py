@@ -12,11 +12,13 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 SLOW = (
+    "fnmath.information.",
     "fnmath.initializers.",
     "fnmath.layers.",
     "fnmath.losses.contrastive",
     "fnmath.losses.sequences",
     "fnmath.networks.",
+    "fnmath.statistics.",
 )
 
 

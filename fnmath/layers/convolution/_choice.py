@@ -9,8 +9,8 @@ the benchmarks measures them anew, and says how much slower the chosen form is t
 
 Of XLA's own convolutions some products cost more. It computes those of two axes of space by
 YNNPACK, which uses one core where the outputs are narrow, and is slow where the image is bare of
-margins; and all others by Eigen, which copies entries one by one where the depth, its number of
-inputs, is no multiple of 4.
+margins; and all others by Eigen, which visits each tap of each window apart, and copies entries one
+by one where the depth, its number of inputs, is no multiple of 4.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from fnmath.layers.convolution._geometry import Grid
 # holds more for a single image is left out where others hold less.
 CHUNK = 2_000_000
 # Another form than XLA's own convolutions has to be expected to take less than this share of their
-# time: it may be the expectation that is wrong.
-CAUTION = 0.85
+# time: it may be the expectation that is wrong. Of image gradients XLA's are the less predictable.
+CAUTION = {OUTPUT: 0.85, IMAGE: 1.0, KERNEL: 0.85}
 # Up to so many channels YNNPACK computes a convolution on one core.
 NARROW = 128
 # Products are formed for so many outputs at once.
@@ -63,6 +63,7 @@ class Work(NamedTuple):
     narrow: float
     bare: float
     scattered: float
+    visited: float
     held: float
 
 
@@ -78,7 +79,7 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
     works = {form: work(form, role, *sizes) for form in fitting(COSTS[role], role, grid)}
     least = max(CHUNK, min(w.held for w in works.values()) / batch)
     fits = [form for form, w in works.items() if w.held / batch <= least]
-    form = min(fits, key=lambda form: expected(form, works[form], COSTS[role]))
+    form = min(fits, key=lambda form: expected(form, role, works[form], COSTS[role]))
     return Choice(form, chunk(works[form], batch))
 
 
@@ -95,10 +96,10 @@ def chunk(work: Work, batch: int) -> int:
     return max(1, int(batch / max(1, work.held / CHUNK)))
 
 
-def expected(form: str, work: Work, costs: Mapping[str, Sequence[float]]) -> float:
+def expected(form: str, role: str, work: Work, costs: Mapping[str, Sequence[float]]) -> float:
     """The nanoseconds by which forms are compared."""
     time = sum(cost * n for cost, n in zip(costs[form], work, strict=False))
-    return time * (CAUTION if form in ("blocks", "surplus") else 1)
+    return time * (CAUTION[role] if form in ("blocks", "surplus") else 1)
 
 
 def work(
@@ -125,17 +126,18 @@ def work(
     tiled = grid.strides == grid.window and set(grid.dilation) == {1}
     if form == "spread" and role == IMAGE and not tiled:  # each tap's on all of the image
         added *= math.prod(grid.sizes) / max(1, math.prod(grid.counts))
-    narrow, naked, scattered = 0.0, 0.0, 0.0
-    if form in ("blocks", "surplus") and not (role == IMAGE and set(grid.strides) != {1}):
+    narrow, naked, scattered, visited = 0.0, 0.0, 0.0, 0.0
+    if form in ("blocks", "surplus"):
         depth = batch if role == KERNEL else seen
         if _by_ynnpack(form, role, grid, max(depth, given)):
             narrow = products if given <= NARROW else 0
             naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
             copied = 0
-        elif depth % 4:
-            copied, scattered = 0, copied
-    each = (products, copied, places * added, calls, narrow, naked, scattered)
-    return Work(*(groups // block * n for n in each), held=places * held)
+        else:
+            visited = places * window
+            scattered, copied = (copied, 0) if depth % 4 else (0, copied)
+    each = (products, copied, places * added, calls, narrow, naked, scattered, visited)
+    return Work(*(groups // block * n for n in (*each, places * held)))  # all blocks at once
 
 
 def _products(form: str, role: str, window: int, seen: int, given: int) -> float:
@@ -164,5 +166,8 @@ def _places(form: str, role: str, grid: Grid) -> float:
         sizes = (grid.counts, grid.sizes) if role == IMAGE else (grid.sizes, grid.counts)
         return math.prod(surplus(*sizes))
     # XLA's windows stand on all of a spread y; all of x is multiplied before windows see it.
-    everywhere = (form, role) in (("blocks", IMAGE), ("spread", OUTPUT))
-    return math.prod(grid.sizes if everywhere else grid.counts)
+    if (form, role) in (("blocks", IMAGE), ("spread", OUTPUT)):
+        return math.prod(grid.sizes)
+    # Each phase of an image, of as many as there are strides, has its share of the taps.
+    by_phases = role == IMAGE and form != "spread"
+    return math.prod(grid.sizes) / math.prod(grid.strides) if by_phases else math.prod(grid.counts)

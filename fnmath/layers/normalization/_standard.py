@@ -155,16 +155,50 @@ def _careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
     return _measured(over, x, where, origin, scale, shift)
 
 
-def _quick_or_careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Moments:
-    """For a CPU, where passes over memory are what costs, and a choice costs nothing."""
+class _Map(NamedTuple):
+    """What takes an entry to z = ((x − origin) unit − shift − rest) inverse, and what is known."""
+
+    origin: Array
+    unit: Array
+    shift: Array
+    rest: Array
+    inverse: Array
+    deviation: Array
+    mean: Array
+    variance: Array
+
+    def entries(self, x: Array, where: Where) -> Array:
+        distances = (x - self.origin) * self.unit - self.shift - self.rest
+        return _kept(distances, where) * self.inverse
+
+
+def _map(found: _Moments, epsilon: Array) -> _Map:
+    origin, scale, shift, rest, square = found
+    unit = jax.lax.optimization_barrier(1 / scale)  # XLA divides by scale² otherwise, which is 0
+    deviation = jnp.sqrt(square + epsilon * unit * unit)
+    rest, inverse = jax.lax.optimization_barrier((rest, 1 / deviation))
+    known = scale * deviation, origin + scale * (shift + rest), scale * (scale * square)
+    return _Map(origin, unit, shift, rest, inverse, *known)
+
+
+def _quick_or_careful(over: Over, x: Array, epsilon: Array, where: Where) -> _Map:
+    """For a CPU, where passes over memory are what costs, and a choice costs nothing.
+
+    What comes out of a branch is in memory: so XLA does not form it again at each entry.
+    """
     quick = _quick(over, x, where)
     enough = _enough(quick, epsilon)
 
-    def mixed() -> _Moments:  # so that a population's numbers do not depend on the others
+    def mixed() -> _Map:  # so that a population's numbers do not depend on the others
         careful = _careful(over, x, epsilon, where)
-        return _Moments(*(jnp.where(enough, *both) for both in zip(quick, careful, strict=True)))
+        both = zip(quick, careful, strict=True)
+        return _map(_Moments(*(jnp.where(enough, *pair) for pair in both)), epsilon)
 
-    return jax.lax.cond(_for_all(jnp.all(enough)), lambda: quick, mixed)
+    return jax.lax.cond(_for_all(jnp.all(enough)), lambda: _map(quick, epsilon), mixed)
+
+
+def _with_care(over: Over, x: Array, epsilon: Array, where: Where) -> _Map:
+    return _map(_careful(over, x, epsilon, where), epsilon)
 
 
 def _enough(found: _Moments, epsilon: Array) -> Array:
@@ -195,18 +229,17 @@ def standardized(
     to the precision of the deviations. Where entries lie so far from 0, or are so large or small,
     that the first mean or the squares lose too much, all is done again with more care.
     """
-    careful = functools.partial(_careful, over)
     if over.axis_name is None:  # else devices would have to agree on a way
-        quick = functools.partial(_quick_or_careful, over)
-        found = jax.lax.platform_dependent(x, epsilon, where, cpu=quick, default=careful)
+        found = jax.lax.platform_dependent(
+            x,
+            epsilon,
+            where,
+            cpu=functools.partial(_quick_or_careful, over),
+            default=functools.partial(_with_care, over),
+        )
     else:
-        found = careful(x, epsilon, where)
-    origin, scale, shift, rest, square = found
-    deviation = jnp.sqrt(square + epsilon / scale / scale)
-    rest, inverse = jax.lax.optimization_barrier((rest, 1 / deviation))
-    z = _kept(found.distances(x, where) - rest, where) * inverse
-    middle = origin + scale * (shift + rest)
-    return Standardized(z, scale * deviation, middle, scale * (scale * square))
+        found = _with_care(over, x, epsilon, where)
+    return Standardized(found.entries(x, where), found.deviation, found.mean, found.variance)
 
 
 class _Slopes(NamedTuple):
@@ -270,14 +303,23 @@ def _normalized_jvp(over: Over, primals: tuple, tangents: tuple) -> tuple:
         ẏ = γ t + z (γ̇ − γ s) + (β̇ − γ ⟨t⟩)
 
     Where a population has one γ, reverse mode then takes the sums of ȳ and of z ȳ once, for x̄, γ̄
-    and β̄ alike.
+    and β̄ alike. Where γ is another for each entry, those for γ̄ are other sums of the same products:
+    a barrier lets XLA form the products twice, which costs less than to hold them in memory.
     """
     (x, epsilon, scale, bias, where), (*dots, scale_dot, bias_dot, _) = primals, tangents
     found = standardized(over, x, epsilon, where)
     slopes = _slopes(over, found, tuple(dots), where)
     γ = jnp.ones((), x.dtype) if scale is None else scale
-    by_z = (0 if scale is None else scale_dot) - γ * slopes.deviation
-    rest = (0 if bias is None else bias_dot) - γ * slopes.middle
-    y_dot = _kept(γ * slopes.entries + found.entries * by_z + rest, where)
+    scale_dot = 0 if scale is None else scale_dot
+    bias_dot = 0 if bias is None else bias_dot
+    z, each = found.entries, x.ndim - 1 in over.axes
+    if each:
+        z_again, γ = jax.lax.optimization_barrier((z, γ))
+        y_dot = γ * (slopes.entries - slopes.middle - z * slopes.deviation)
+        y_dot += z_again * scale_dot + bias_dot
+    else:
+        by_z = scale_dot - γ * slopes.deviation
+        y_dot = γ * slopes.entries + z * by_z + (bias_dot - γ * slopes.middle)
+    y_dot = _kept(y_dot, where)
     dot = Standardized(y_dot, *slopes.of_statistics(found.deviation))
     return _affine(found, scale, bias, where), dot
