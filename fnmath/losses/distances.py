@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.losses._series import expm1
 from fnmath.numerics import safe_divide, safe_norm
+from fnmath.numerics._series import expm1
 from fnmath.numerics._wide import computed_wide
 
 

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from fnmath import _checks
-from fnmath.losses._series import above_tangent, expm1, log_minus, two_sum
 from fnmath.losses.classification import Axis
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._series import above_tangent, expm1, log_minus, two_sum
 from fnmath.numerics._wide import computed_wide
 
 

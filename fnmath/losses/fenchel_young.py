@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.losses._series import two_sum
+from fnmath.numerics._series import two_sum
 from fnmath.numerics._wide import computed_wide
 
 Loss = Callable[..., Array]

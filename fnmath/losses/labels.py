@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer
 
 from fnmath import _checks
-from fnmath.losses._series import above_tangent, expm1
 from fnmath.losses.classification import (
     LAST,
     Axis,
@@ -31,6 +30,7 @@ from fnmath.losses.classification import (
     _weighted,
 )
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._series import above_tangent, expm1
 from fnmath.numerics._shifted import shifted_log_softmax
 from fnmath.numerics._wide import computed_wide
 

@@ -7,7 +7,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from fnmath.numerics import with_derivatives
+from fnmath.numerics.derivatives import with_derivatives
 
 TERMS = 19  # of the Taylor series, enough for |x| ≤ 1 in double precision
 
