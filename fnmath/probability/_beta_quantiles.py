@@ -81,7 +81,7 @@ def _corrected(p: Point, at) -> Point:
     )
     local = at(here)
     step = -local.residual / local.slope * here.x * here.y
-    moved = jnp.where(is_small, small + step, small - step)
+    moved = jnp.maximum(jnp.where(is_small, small + step, small - step), 0)
     rest = 1 - moved
     return p._replace(x=jnp.where(is_small, moved, rest), y=jnp.where(is_small, rest, moved))
 

@@ -101,6 +101,20 @@ def _computed(p: Point) -> tuple[jax.Array, Point]:
 
 def _log_f(p: Point) -> Pair:
     """The logarithm of F, the Gaussian part of which is of the size of the rest."""
+    small = p.a <= 1
+    little = _log_f_of_little(p._replace(a=jnp.where(small, p.a, 1)))
+    more = _log_f_of_more(p._replace(a=jnp.where(small, 1, p.a)))
+    return jnp.where(small, little[0], more[0]), jnp.where(small, little[1], more[1])
+
+
+def _log_f_of_little(p: Point) -> Pair:
+    """The logarithm of F for a ≤ 1: what there is besides powers is of the size of a."""
+    gammas = log_gamma_of_sum(p.a, p.b) - log_gamma_after_one(p.a)
+    powers = [*times(p.a, log_of((p.x, p.x_tail))), *times(p.b, log_of((p.y, p.y_tail)))]
+    return summed(*powers, gammas)
+
+
+def _log_f_of_more(p: Point) -> Pair:
     one = jnp.ones_like(p.a)
     n = two_sum(p.a, p.b)
     A, B, N = two_sum(p.a, one), two_sum(p.b, one), added(n, (one, 0 * one))
@@ -132,8 +146,8 @@ def _extent(p: Point, slope: jax.Array) -> jax.Array:
     return u
 
 
-def _mills(p: Point) -> jax.Array:
-    """The integral times a: I/F, where x is below the mean."""
+def _extra(p: Point) -> jax.Array:
+    """The integral times a, less 1: I/F − 1, where x is below the mean."""
     a, n = p.a + STEPS, p.a + p.b + STEPS
     slope = _excess(*p) + STEPS * p.y
     stop = jax.lax.stop_gradient
@@ -145,9 +159,14 @@ def _mills(p: Point) -> jax.Array:
     v = r * expm1(z)
     G = slope * u + n * (r * above_tangent(-z) - lag(v, jnp.log1p(v)))
     mills = a * (jnp.sum(weights * jnp.exp(-G), 0) * extent)
-    for k in reversed(range(STEPS)):
+    for k in reversed(range(1, STEPS)):
         mills = 1 + (p.x * ((p.a + p.b + k) / (p.a + (k + 1)))) * mills
-    return mills
+    return p.x * ((p.a + p.b) / (p.a + 1)) * mills
+
+
+def _mills(p: Point) -> jax.Array:
+    """The integral times a: I/F."""
+    return 1 + _extra(p)
 
 
 def _log_mills_slope(p: Point, name: str) -> jax.Array:
@@ -215,7 +234,7 @@ def tail(p: Point) -> Tail:
     is_lower, side = _computed(p)
     near, masked = _masked_near(side)
     beside = _beside_0(masked)
-    return combined(is_lower, _log_f(side), _mills(side), complement=beside, known=near)
+    return combined(is_lower, _log_f(side), _extra(side), complement=beside, known=near)
 
 
 def hazard(p: Point) -> jax.Array:
@@ -239,13 +258,20 @@ def _log_flow_terms(p: Point) -> Pair:
     return summed(*_log_f(p), *log_pair(p.a))
 
 
+def _powers(a: jax.Array, log_x: Pair) -> list[jax.Array]:
+    """The parts of (a − 1) log x, a − 1 being exact from ½ on."""
+    below = a < 0.5
+    over = [jnp.where(below, -part, 0) for part in log_x]
+    return [*times(jnp.where(below, a, a - 1), log_x), *over]
+
+
 def log_density_terms(p: Point) -> Pair:
     """The logarithm of xᵃ⁻¹ yᵇ⁻¹/B(a, b) in two parts; term by term for small a and b, to be 0."""
     small = (p.a <= 2.5) & (p.b <= 2.5)
     x, y = (p.x, p.x_tail), (p.y, p.y_tail)
     a, b = jnp.where(small, p.a, 1), jnp.where(small, p.b, 1)
     gammas = [*log_gamma_terms(a + b), *negative(log_gamma_terms(a)), *negative(log_gamma_terms(b))]
-    near = summed(*times(a - 1, log_of(x)), *times(b - 1, log_of(y)), *gammas)
+    near = summed(*_powers(a, log_of(x)), *_powers(b, log_of(y)), *gammas)
     far = summed(*_log_flow_terms(p), *negative(log_of(x)), *negative(log_of(y)))
     return jnp.where(small, near[0], far[0]), jnp.where(small, near[1], far[1])
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.probability._roots_of_tails import normal_quantile
+from fnmath.probability._tails import nodes
 
 MOST = 80  # steps of the search, more than a bracket of any counts needs
 NODES = 192
@@ -78,3 +79,27 @@ def entropy_of_counts(
     p = jnp.exp(log_p)
     terms = jnp.where(inside & (p > 0), -p * jnp.where(p > 0, log_p, 0), 0)
     return jnp.sum(terms, 0) * step
+
+
+def entropy_of_waiting(log_pmf: Callable[[jax.Array], jax.Array], like: jax.Array) -> jax.Array:
+    """−Σ p log p over all counts: the first ones summed, the rest integrated from ½ before.
+
+    What the integral of the rest lacks is 1/24 of the slope there, and higher derivatives.
+    """
+    first = 512 if like.dtype == jnp.float64 else NODES
+    shape = (-1, *(1,) * like.ndim)
+
+    def term(k: jax.Array) -> jax.Array:
+        log_p = log_pmf(jnp.broadcast_to(k, jnp.broadcast_shapes(k.shape, like.shape)))
+        p = jnp.exp(log_p)
+        return jnp.where(p > 0, -p * jnp.where(p > 0, log_p, 0), 0)
+
+    counts = jnp.arange(first, dtype=like.dtype).reshape(shape)
+    u, w = nodes(like)
+    # Each panel is as long as all before it, up to a million times as far as the first.
+    edges = (first - 0.5) * 2.0 ** jnp.arange(20, dtype=like.dtype).reshape(-1, *(1,) * u.ndim)
+    rest = jnp.sum(term((edges * (1 + u)).reshape(-1, *like.shape)) * (edges * w + 0 * u).reshape(-1, *like.shape), 0)  # fmt: skip
+    edge = jnp.full((1, *like.shape), first - 0.5, like.dtype)
+    step = 0.5
+    slope = (term(edge + step) - term(edge - step))[0] / (2 * step)
+    return jnp.sum(term(counts), 0) + rest + slope / 24

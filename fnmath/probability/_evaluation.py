@@ -51,7 +51,9 @@ def score_of(
     def by(i: int) -> Callable[..., jax.Array]:
         def slope(*arrays: jax.Array) -> jax.Array:
             one = jnp.ones_like(arrays[i])
-            return jax.jvp(lambda t: log_density(*arrays[:i], t, *arrays[i + 1 :]), arrays[i : i + 1], (one,))[1]
+            return jax.jvp(
+                lambda t: log_density(*arrays[:i], t, *arrays[i + 1 :]), arrays[i : i + 1], (one,)
+            )[1]
 
         return slope
 

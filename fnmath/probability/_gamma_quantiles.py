@@ -45,10 +45,11 @@ def _solved(target: jax.Array, wanted_lower: jax.Array, a: jax.Array) -> jax.Arr
         return Local(residual(tail, wanted_lower, log_target, target), s, a - z)
 
     start = _start(target, wanted_lower, a)
-    z = jnp.exp(root(lambda log_z: at(jnp.exp(log_z)), start, low, high))
+    log_z = root(lambda log_z: at(jnp.exp(log_z)), start, low, high)
+    z = jnp.exp(log_z)
     last = at(z)
     z = z - z * (last.residual / last.slope)
-    return jnp.where(jnp.log(z) > low + 1e-3, z, jnp.where(wanted_lower | (start < low), 0, z))
+    return jnp.where(log_z > low + 1e-3, z, 0)
 
 
 def _target(kind: str, q: jax.Array) -> tuple[jax.Array, jax.Array]:

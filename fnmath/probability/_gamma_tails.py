@@ -22,15 +22,14 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
-from fnmath.numerics._pairs import Pair, log_pair, product, quotient, two_sum
+from fnmath.numerics._pairs import Pair, log_pair, quotient, two_sum
 from fnmath.numerics._series import above_tangent, expm1
-from fnmath.numerics._stirling import stirling_error
+from fnmath.numerics._stirling import stirling_error, stirling_slope
 from fnmath.probability._log_gammas import (
-    digamma,
-    horner,
     log_gamma_after_one,
     log_gamma_terms,
     log_minus_digamma,
+    log_over,
 )
 from fnmath.probability._tails import Tail, combined, depth, descend, factor, nodes, outcome
 from fnmath.probability._two_part import (
@@ -54,6 +53,17 @@ def standardised(x: jax.Array, scale: jax.Array) -> Pair:
 
 def _log_f(a: jax.Array, z: Pair) -> Pair:
     """The logarithm of zᵃ exp(−z)/Γ(a + 1), the Gaussian part of which is of the size of the rest."""
+    small = a <= 1
+    little = _log_f_of_little(jnp.where(small, a, 1), z)
+    more = _log_f_of_more(jnp.where(small, 1, a), z)
+    return jnp.where(small, little[0], more[0]), jnp.where(small, little[1], more[1])
+
+
+def _log_f_of_little(a: jax.Array, z: Pair) -> Pair:
+    return summed(*times(a, log_of(z)), *negative(z), -log_gamma_after_one(a))
+
+
+def _log_f_of_more(a: jax.Array, z: Pair) -> Pair:
     A = two_sum(a, jnp.ones_like(a))
     log_ratio = log_of(ratio(z, A))
     log_A = log_pair(A[0])
@@ -88,8 +98,8 @@ def _extent(slope: jax.Array, a: jax.Array, z: jax.Array, is_lower: jax.Array) -
     return y
 
 
-def _mills(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
-    """The integral times a: S/F."""
+def _excess(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
+    """The integral times a, less 1: S/F − 1."""
     is_lower = _is_lower(a, z)
     c = jnp.where(is_lower, a + STEPS, a)
     slope = jnp.where(is_lower, ((a - z) - z_tail) + STEPS, (z - a) + z_tail)
@@ -100,9 +110,14 @@ def _mills(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     G = slope * y + z * above_tangent(jnp.where(is_lower, y, -y))
     integral = jnp.sum(w * jnp.exp(-G), 0) * extent
     mills = c * integral
-    for k in reversed(range(STEPS)):
+    for k in reversed(range(1, STEPS)):
         mills = jnp.where(is_lower, 1 + (z / (a + (k + 1))) * mills, mills)
-    return mills
+    return jnp.where(is_lower, (z / (a + 1)) * mills, mills - 1)
+
+
+def _mills(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
+    """The integral times a: S/F."""
+    return 1 + _excess(a, z, z_tail)
 
 
 def _mills_by_shape(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
@@ -127,7 +142,7 @@ def tail(a: jax.Array, z: Pair) -> Tail:
     near = _is_near(a, z[0])
     beside = _beside_0(jnp.where(near, a, 0.5), jnp.where(near, z[0], 0.1))
     return combined(
-        _is_lower(a, z[0]), _log_f(a, z), _mills(a, *z), complement=beside, known=near
+        _is_lower(a, z[0]), _log_f(a, z), _excess(a, *z), complement=beside, known=near
     )  # fmt: skip
 
 
@@ -209,14 +224,16 @@ def _log_density_terms(x: jax.Array, a: jax.Array, scale: jax.Array) -> Pair:
     some = jnp.where(large, a, 3)
     log_x = log_pair(x)
     far = summed(*_log_f(some, z), *log_pair(some), *negative(log_x))
-    little = jnp.where(large, 1, a)
-    near = summed(
-        *times(little - 1, log_of(z)),
-        *negative(z),
-        *negative(log_gamma_terms(little)),
-        *negative(log_pair(scale)),
-    )
+    near = _near_terms(jnp.where(large, 1, a), z, log_x, scale)
     return jnp.where(large, far[0], near[0]), jnp.where(large, far[1], near[1])
+
+
+def _near_terms(a: jax.Array, z: Pair, log_x: Pair, scale: jax.Array) -> Pair:
+    """The same term by term, a − 1 being exact from ½ on."""
+    log_z, below = log_of(z), a < 0.5
+    powers = times(jnp.where(below, a, a - 1), log_z)
+    over = [jnp.where(below, *pair) for pair in zip(log_x, log_pair(scale), strict=True)]
+    return summed(*powers, *negative(over), *negative(z), *negative(log_gamma_terms(a)))
 
 
 def _density_at_ends(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
@@ -244,14 +261,17 @@ def _density_by(log_slope):
 def _log_by_x(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
     """The score (a − 1)/x − 1/s, as (a − 1 − z)/x where these are near."""
     z, tail = quotient(x, scale)
-    less = ((a - z) - 1) - tail
-    return jnp.where(jnp.abs(less) < 0.5 * a, less / x, (a - 1) / x - 1 / scale)
+    less, first = ((a - z) - 1) - tail, a - 1
+    near = jnp.abs(less) < 0.5 * jnp.abs(first)
+    return jnp.where(near, less / x, first / x - 1 / scale)
 
 
 def _log_by_shape(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
     """The score log z − ψ(a)."""
     z, tail = quotient(x, scale)
-    return log_minus_digamma(z, tail, a) + 1 / a
+    some = jnp.where(a < 1, 1, a)
+    large = log_over(z, tail, some) + 0.5 / some - stirling_slope(some)
+    return jnp.where(a < 1, log_minus_digamma(z, tail, a) + 1 / a, large)
 
 
 def _log_by_scale(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:

@@ -97,7 +97,7 @@ def _gamma_entropy_slope(a: jax.Array) -> jax.Array:
 
 @with_derivatives(_gamma_entropy_slope)
 def gamma_entropy(a: jax.Array) -> jax.Array:
-    """a + log Γ(a) + (1 − a) ψ(a), the entropy of Gamma(a, 1); ½ log 2πe a for large a."""
+    """A + log Γ(a) + (1 − a) ψ(a), the entropy of Gamma(a, 1); ½ log 2πe a for large a."""
     log_a = log_pair(a)
     terms = [*(0.5 * part for part in log_a), *half_log_2_pi(a), jnp.full_like(a, 0.5)]
     large = summed(*terms, _rest(a, 1) - 0.5 / a)
@@ -106,12 +106,12 @@ def gamma_entropy(a: jax.Array) -> jax.Array:
 
 
 def inverse_gamma_entropy(a: jax.Array) -> jax.Array:
-    """a + log Γ(a) − (1 + a) ψ(a)."""
+    """A + log Γ(a) − (1 + a) ψ(a)."""
     return gamma_entropy(a) - 2 * digamma(a)
 
 
 def beta_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
-    """log B(a, b) − (a − 1) ψ(a) − (b − 1) ψ(b) + (a + b − 2) ψ(a + b)."""
+    """Log B(a, b) − (a − 1) ψ(a) − (b − 1) ψ(b) + (a + b − 2) ψ(a + b)."""
     return _beta_entropy(a, b)
 
 
@@ -137,12 +137,12 @@ def _beta_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def bernoulli_kl(p: jax.Array, r: jax.Array) -> jax.Array:
-    """p log(p/r) + (1 − p) log((1 − p)/(1 − r)) ≥ 0; 0 log 0 = 0."""
+    """P log(p/r) + (1 − p) log((1 − p)/(1 − r)) ≥ 0; 0 log 0 = 0."""
     return _part(p, r) + _part(1 - p, 1 - r)
 
 
 def _part(x: jax.Array, y: jax.Array) -> jax.Array:
-    """x log(x/y) − x + y ≥ 0."""
+    """X log(x/y) − x + y ≥ 0."""
     some = jnp.where((x > 0) & (y > 0), x, 1)
     other = jnp.where((x > 0) & (y > 0), y, 1)
     inner = some * lag((other - some) / some, log_ratio(other, some))

@@ -172,11 +172,13 @@ def _parts(s: Pair, nu: jax.Array) -> tuple[Tail, jax.Array]:
     log_f = _log_f(s, nu)
     kappa, tau = _kappa(size, nu)
     width = jnp.where(_near(size, nu)[0], jnp.sqrt(nu / kappa), size)
-    mills = width * _J(nu, tau, kappa)
+    J = _J(nu, tau, kappa)
+    mills = width * J
     central = _is_central(size, nu)
     inner = jnp.where(central, size, 0)
     area = exp_of(log_f) * inner * _central(inner, nu)[0]
-    outer = combined(is_lower, log_f, mills)
+    # The density alone may be below all numbers: not so times its width.
+    outer = combined(is_lower, summed(*log_f, *log_pair(width)), J - 1)
     value = jnp.where(central, 0.5 - area, outer.value)
     rest = jnp.where(central, 0.5 + area, outer.complement)
     return Tail(is_lower, value, rest, outer.log), jnp.where(central, value / exp_of(log_f), mills)

@@ -83,20 +83,23 @@ def descend(slope: jax.Array, curvature: jax.Array, bound: jax.Array) -> jax.Arr
     return jnp.minimum(jnp.minimum(bound, root), deep / jnp.maximum(slope, deep / bound))
 
 
-def combined(is_lower: jax.Array, log_f: Pair, mills: jax.Array, complement: jax.Array | None = None,
-             *, known: jax.Array | None = None) -> Tail:  # fmt: skip
-    """The tail F · M; its complement is 1 − S but where it is known better."""
-    log_s = summed(log_f[0], jnp.log(mills), log_f[1])
-    value = exp_of(log_f) * mills
+def combined(
+    is_lower: jax.Array,
+    log_f: Pair,
+    excess: jax.Array,
+    *,
+    complement: jax.Array | None = None,
+    known: jax.Array | None = None,
+) -> Tail:
+    """The tail F · M of M − 1; its complement is 1 − S but where it is known better."""
+    small = jnp.abs(excess) < 0.25
+    log_m = jnp.where(small, jnp.log1p(jnp.where(small, excess, 0)), jnp.log(1 + excess))
+    log_s = summed(log_f[0], log_m, log_f[1])
+    value = exp_of(log_f) * (1 + excess)
     rest = 1 - value
     if complement is not None and known is not None:
         rest = jnp.where(known, complement, rest)
     return Tail(is_lower, value, rest, log_s)
-
-
-def lower(tail: Tail) -> jax.Array:
-    """P."""
-    return jnp.where(tail.is_lower, tail.value, tail.complement)
 
 
 def _log(tail: Tail, wanted: jax.Array) -> jax.Array:

@@ -13,15 +13,22 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _beta_density as _density
 from fnmath.probability._beta_quantiles import quantile as _quantile
 from fnmath.probability._beta_tails import tail_at
+from fnmath.probability._evaluation import (
+    evaluated,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._information import beta_divergence, beta_entropy
 from fnmath.probability._log_gammas import digamma, trigamma, trigamma_difference
-from fnmath.probability._evaluation import (evaluated, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(a: jax.Array, b: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
@@ -30,7 +37,9 @@ def _valid(a: jax.Array, b: jax.Array, value: jax.Array) -> jax.Array:
 
 def _tail(kind: str):
     """What is asked of the tails; outside of the support that is what it is at the end."""
-    return lambda x, a, b: tail_at(kind, jnp.where(x > 0, jnp.where(x < 1, x, x * 0 + 1), x * 0), a, b)
+    return lambda x, a, b: tail_at(
+        kind, jnp.where(x > 0, jnp.where(x < 1, x, x * 0 + 1), x * 0), a, b
+    )
 
 
 def _mode(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -374,7 +383,12 @@ def variance(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.variance", lambda a, b: _valid(a, b, a / (a + b) * (b / (a + b)) / (a + b + 1)), a=a, b=b)
+    return evaluated(
+        "beta.variance",
+        lambda a, b: _valid(a, b, a / (a + b) * (b / (a + b)) / (a + b + 1)),
+        a=a,
+        b=b,
+    )
 
 
 def mode(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -467,7 +481,9 @@ def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[
     return evaluated("beta.kl", _kl, p_a=p_a, p_b=p_b, q_a=q_a, q_b=q_b)
 
 
-def sample(key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Float[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Float[Array, "..."]:
     """Random numbers drawn from the beta law.
 
     Differentiable in both parameters, by the implicit derivatives of ``jax.random.beta``.
@@ -501,7 +517,9 @@ def sample(key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, .
     return evaluated("beta.sample", draws, a=jnp.broadcast_to(a, shape), b=b)
 
 
-def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+def fit(
+    x: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Parameters of the beta law that make observations most likely.
 
         ψ(a) − ψ(n) = mean log x,    ψ(b) − ψ(n) = mean log(1 − x)

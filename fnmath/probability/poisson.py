@@ -17,8 +17,16 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from fnmath import _checks
 from fnmath.probability import _gamma_tails as _tails
 from fnmath.probability._counts import count_quantile, entropy_of_counts, is_count
+from fnmath.probability._evaluation import (
+    evaluated,
+    floating_dtype,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._information import poisson_kl
-from fnmath.probability._evaluation import (evaluated, floating_dtype, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(mu: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where the mean is below 0."""
@@ -43,7 +51,9 @@ def _tail(kind: str):
 
     def function(k: jax.Array, mu: jax.Array) -> jax.Array:
         known = (k >= 0) & (k < jnp.inf)
-        below, beyond = (jnp.log(jnp.asarray(p)) if kind.startswith("log") else p for p in otherwise)
+        below, beyond = (
+            jnp.log(jnp.asarray(p)) if kind.startswith("log") else p for p in otherwise
+        )
         ends = jnp.where(k < 0, below, jnp.where(k == jnp.inf, beyond, jnp.nan))
         shape = jnp.floor(jnp.where(known, k, 0)) + 1
         value = _tails.tail_function(side)(mu, shape, jnp.ones_like(mu))
@@ -458,7 +468,9 @@ def kl(p_mu: ArrayLike, q_mu: ArrayLike) -> Float[Array, "..."]:
     return evaluated("poisson.kl", _kl, p_mu=p_mu, q_mu=q_mu)
 
 
-def sample(key: PRNGKeyArray, mu: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Int[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, mu: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Int[Array, "..."]:
     """Random numbers drawn from Poisson's law.
 
     Not differentiable, the draws being integers.

@@ -13,13 +13,19 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.numerics._stirling import student_constant
 from fnmath.probability import _student_tails as _tails
+from fnmath.probability._evaluation import (
+    evaluated,
+    observations,
+    sample_shape,
+    score_of,
+)
 from fnmath.probability._log_gammas import digamma
-from fnmath.probability._evaluation import (evaluated, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(df: jax.Array, loc: jax.Array, scale: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
@@ -189,7 +195,9 @@ def cdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.cdf", _tails.tail_function("lower"), x=x, df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.cdf", _tails.tail_function("lower"), x=x, df=df, loc=loc, scale=scale
+    )
 
 
 def logcdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -221,7 +229,9 @@ def logcdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Flo
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.logcdf", _tails.tail_function("log_lower"), x=x, df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.logcdf", _tails.tail_function("log_lower"), x=x, df=df, loc=loc, scale=scale
+    )
 
 
 def sf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -253,7 +263,9 @@ def sf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[A
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.sf", _tails.tail_function("upper"), x=x, df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.sf", _tails.tail_function("upper"), x=x, df=df, loc=loc, scale=scale
+    )
 
 
 def logsf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -285,7 +297,9 @@ def logsf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Floa
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.logsf", _tails.tail_function("log_upper"), x=x, df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.logsf", _tails.tail_function("log_upper"), x=x, df=df, loc=loc, scale=scale
+    )
 
 
 def ppf(q: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -380,7 +394,13 @@ def mean(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.mean", lambda df, loc, scale: _valid(df, loc, scale, jnp.where(df > 1, loc, jnp.nan)), df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.mean",
+        lambda df, loc, scale: _valid(df, loc, scale, jnp.where(df > 1, loc, jnp.nan)),
+        df=df,
+        loc=loc,
+        scale=scale,
+    )
 
 
 def variance(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -439,7 +459,13 @@ def mode(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.mode", lambda df, loc, scale: _valid(df, loc, scale, loc), df=df, loc=loc, scale=scale)
+    return evaluated(
+        "student_t.mode",
+        lambda df, loc, scale: _valid(df, loc, scale, loc),
+        df=df,
+        loc=loc,
+        scale=scale,
+    )
 
 
 def entropy(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -470,7 +496,14 @@ def entropy(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..
     return evaluated("student_t.entropy", _entropy, df=df, loc=loc, scale=scale)
 
 
-def sample(key: PRNGKeyArray, df: ArrayLike, loc: ArrayLike, scale: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Float[Array, "..."]:
+def sample(
+    key: PRNGKeyArray,
+    df: ArrayLike,
+    loc: ArrayLike,
+    scale: ArrayLike,
+    *,
+    shape: tuple[int, ...] | None = None,
+) -> Float[Array, "..."]:
     """Random numbers drawn from Student's law.
 
         μ + σ z/√(2 g/ν),    z ~ N(0, 1),  g ~ Gamma(ν/2, 1)
@@ -514,7 +547,9 @@ def sample(key: PRNGKeyArray, df: ArrayLike, loc: ArrayLike, scale: ArrayLike, *
     return evaluated("student_t.sample", draws, df=df, loc=loc, scale=scale)
 
 
-def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
+def fit(
+    x: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Parameters of Student's law that make observations most likely.
 
         μ = mean(w x)/mean(w),    σ² = mean(w (x − μ)²),    w = (ν + 1)/(ν + s²)
@@ -545,7 +580,9 @@ def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array,
     return _fitted(*observations("student_t.fit", weights, x=x))
 
 
-def score(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike
+) -> tuple[Float[Array, "..."], ...]:
     """Derivatives of the logarithm of the density by the parameters of Student's law.
 
     Args:
@@ -569,4 +606,6 @@ def score(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> tupl
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return score_of("student_t.score", _tails.log_density, (1, 2, 3), x=x, df=df, loc=loc, scale=scale)
+    return score_of(
+        "student_t.score", _tails.log_density, (1, 2, 3), x=x, df=df, loc=loc, scale=scale
+    )
