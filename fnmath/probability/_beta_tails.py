@@ -4,7 +4,7 @@ Notation: x and y = 1 − x are both given, each a pair with what its rounding t
 λ = log(x/y) and σ(λ) = x.
 
     F = xᵃ yᵇ/(a B(a, b))
-    I = F a ∫₀^∞ exp(−a u − n log(1 − x (1 − exp(−u)))) du        σ⁻¹(t) = λ − u
+    I = F a ∫₀^∞ exp(−a u − n log(1 − x (1 − exp(−u)))) du
 
 From the slope a − n x at u = 0 the exponent departs by n times the difference between log(1 + v) and
 its tangent, v = x (exp(−u) − 1), and by that of the exponential from its own: two of one size and
@@ -350,7 +350,8 @@ def over_x(
     x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
 ) -> jax.Array:
     """The density of λ over x."""
-    ends = lambda p: jnp.where(p.x == 0, _density_at_0(p), 0)
+    def ends(p):
+        return jnp.where(p.x == 0, _density_at_0(p), 0)
     return _elementwise(_density, ends)(x, y, a, b, x_tail, y_tail)
 
 
@@ -401,7 +402,8 @@ def tail_function(kind: str):
     def function(
         x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
     ) -> jax.Array:
-        answer = lambda p: outcome(kind, tail(p))
+        def answer(p):
+            return outcome(kind, tail(p))
         ends = functools.partial(_at_ends, kind)
         return _elementwise(answer, ends)(x, y, a, b, x_tail, y_tail)
 

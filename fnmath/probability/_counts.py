@@ -98,7 +98,9 @@ def entropy_of_waiting(log_pmf: Callable[[jax.Array], jax.Array], like: jax.Arra
     u, w = nodes(like)
     # Each panel is as long as all before it, up to a million times as far as the first.
     edges = (first - 0.5) * 2.0 ** jnp.arange(20, dtype=like.dtype).reshape(-1, *(1,) * u.ndim)
-    rest = jnp.sum(term((edges * (1 + u)).reshape(-1, *like.shape)) * (edges * w + 0 * u).reshape(-1, *like.shape), 0)  # fmt: skip
+    points, weights = edges * (1 + u), edges * w
+    flat = (-1, *(1,) * like.ndim)
+    rest = jnp.sum(term(points.reshape(flat)) * weights.reshape(flat), 0)
     edge = jnp.full((1, *like.shape), first - 0.5, like.dtype)
     step = 0.5
     slope = (term(edge + step) - term(edge - step))[0] / (2 * step)

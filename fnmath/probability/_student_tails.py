@@ -144,7 +144,7 @@ def _points(nu: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array]:
     return u * extent, w * extent
 
 
-def _J(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
+def _fall(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
     """The integral of ρ^−ν, from that of ν + 6 down."""
     large = nu + 2 * STEPS
     y, w = _points(large, tau)
@@ -172,7 +172,7 @@ def _parts(s: Pair, nu: jax.Array) -> tuple[Tail, jax.Array]:
     log_f = _log_f(s, nu)
     kappa, tau = _kappa(size, nu)
     width = jnp.where(_near(size, nu)[0], jnp.sqrt(nu / kappa), size)
-    J = _J(nu, tau, kappa)
+    J = _fall(nu, tau, kappa)
     mills = width * J
     central = _is_central(size, nu)
     inner = jnp.where(central, size, 0)
@@ -189,13 +189,14 @@ def tail(s: Pair, nu: jax.Array) -> Tail:
     return _parts(s, nu)[0]
 
 
-def _slope_of_large(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
-    """The mean of the score over the tail, for ν ≥ 4."""
+def _slope_of_large(s: jax.Array, nu: jax.Array) -> jax.Array:
+    """The mean of the score over the tail, for ν ≥ 2."""
+    kappa, tau = _kappa(s, nu)
     y, w = _points(nu, tau)
     log_rho = _log_rho(y, tau)
     weight = w * jnp.exp(-nu * log_rho)
     share = 1 - kappa * jnp.exp(-2 * log_rho)
-    score = _score(share, 2 * log_rho - jnp.log(kappa), nu)
+    score = _score(share, 2 * log_rho + _plain_log1p_u(s, nu), nu)
     return jnp.sum(weight * score, 0) / jnp.sum(weight, 0)
 
 
@@ -204,7 +205,7 @@ def _slope_of_small(s: jax.Array, nu: jax.Array) -> jax.Array:
 
     def rest(nu: jax.Array) -> jax.Array:
         kappa, tau = _kappa(s, nu)
-        return jnp.log(_J(nu, tau, kappa)) + 0.5 * (jnp.log(nu) - jnp.log(kappa))
+        return jnp.log(_fall(nu, tau, kappa)) + 0.5 * (jnp.log(nu) + _plain_log1p_u(s, nu))
 
     return _log_f_by_nu(s, nu) + jax.jvp(rest, (nu,), (jnp.ones_like(nu),))[1]
 
@@ -212,9 +213,8 @@ def _slope_of_small(s: jax.Array, nu: jax.Array) -> jax.Array:
 def slope_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The derivative of log S by ν."""
     size = jnp.abs(s)
-    central, large = _is_central(size, nu), nu >= 4
-    kappa, tau = _kappa(size, nu)
-    of_large = _slope_of_large(jnp.where(large, nu, 4), tau, kappa)
+    central, large = _is_central(size, nu), nu >= 2
+    of_large = _slope_of_large(size, jnp.where(large, nu, 2))
     outer = jnp.where(large, of_large, _slope_of_small(size, nu))
     inner = jnp.where(central, size, 0)
     area, score = _central(inner, nu)
@@ -355,7 +355,7 @@ def _far_hazard(s: Pair, nu: jax.Array) -> jax.Array:
     size = jnp.abs(s[0])
     kappa, tau = _kappa(size, nu)
     width = jnp.where(_near(size, nu)[0], jnp.sqrt(nu / kappa), size)
-    return 1 / (width * _J(nu, tau, kappa))
+    return 1 / (width * _fall(nu, tau, kappa))
 
 
 def _scaled_flow(s: Pair, nu: jax.Array) -> jax.Array:
@@ -413,7 +413,7 @@ def _log_value(tail: Tail) -> Pair:
 
 
 def _corrected(s: jax.Array, target: jax.Array, nu: jax.Array, at) -> jax.Array:
-    local, beyond = at(s)
+    local, _ = at(s)
     kappa, _ = _kappa(s, nu)
     width = jnp.where(_near(s, nu)[0], jnp.sqrt(nu / kappa), s)
     outer = s - width * (local.residual / local.slope)

@@ -114,7 +114,7 @@ def _log(tail: Tail, wanted: jax.Array) -> jax.Array:
 
 
 def outcome(kind: str, tail: Tail) -> jax.Array:
-    """What is asked of the two tails: ``"lower"``, ``"upper"``, ``"log_lower"``, ``"log_upper"``."""
+    """What is asked of the two tails: ``"lower"``, ``"upper"``, or either one's logarithm."""
     wanted = tail.is_lower if kind.endswith("lower") else ~tail.is_lower
     if kind.startswith("log"):
         return _log(tail, wanted)
