@@ -350,8 +350,10 @@ def over_x(
     x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
 ) -> jax.Array:
     """The density of λ over x."""
+
     def ends(p):
         return jnp.where(p.x == 0, _density_at_0(p), 0)
+
     return _elementwise(_density, ends)(x, y, a, b, x_tail, y_tail)
 
 
@@ -404,6 +406,7 @@ def tail_function(kind: str):
     ) -> jax.Array:
         def answer(p):
             return outcome(kind, tail(p))
+
         ends = functools.partial(_at_ends, kind)
         return _elementwise(answer, ends)(x, y, a, b, x_tail, y_tail)
 

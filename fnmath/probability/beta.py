@@ -13,15 +13,22 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _beta_density as _density
 from fnmath.probability._beta_quantiles import quantile as _quantile
 from fnmath.probability._beta_tails import tail_at
+from fnmath.probability._evaluation import (
+    evaluated,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._information import beta_divergence, beta_entropy
 from fnmath.probability._log_gammas import digamma, trigamma, trigamma_difference
-from fnmath.probability._evaluation import (evaluated, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(a: jax.Array, b: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
@@ -30,7 +37,9 @@ def _valid(a: jax.Array, b: jax.Array, value: jax.Array) -> jax.Array:
 
 def _tail(kind: str):
     """What is asked of the tails; outside of the support that is what it is at the end."""
-    return lambda x, a, b: tail_at(kind, jnp.where(x > 0, jnp.where(x < 1, x, x * 0 + 1), x * 0), a, b)
+    return lambda x, a, b: tail_at(
+        kind, jnp.where(x > 0, jnp.where(x < 1, x, x * 0 + 1), x * 0), a, b
+    )
 
 
 def _mode(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -92,6 +101,7 @@ def pdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{pdf(0.25, 2.0, 3.0):.6g}")
+        1.6875
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -122,6 +132,7 @@ def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logpdf(0.25, 2.0, 3.0):.6g}")
+        0.523248
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -154,6 +165,7 @@ def cdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{cdf(0.25, 2.0, 3.0):.6g}")
+        0.261719
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -184,6 +196,7 @@ def logcdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logcdf(0.25, 2.0, 3.0):.6g}")
+        -1.34048
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -214,6 +227,7 @@ def sf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{sf(0.25, 2.0, 3.0):.6g}")
+        0.738281
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -244,6 +258,7 @@ def logsf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logsf(0.25, 2.0, 3.0):.6g}")
+        -0.30343
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -274,6 +289,7 @@ def ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{ppf(0.5, 2.0, 3.0):.6g}")
+        0.385728
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -304,6 +320,7 @@ def isf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{isf(0.5, 2.0, 3.0):.6g}")
+        0.385728
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -333,6 +350,7 @@ def mean(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mean(2.0, 3.0):.6g}")
+        0.4
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -359,12 +377,18 @@ def variance(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{variance(2.0, 3.0):.6g}")
+        0.04
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.variance", lambda a, b: _valid(a, b, a / (a + b) * (b / (a + b)) / (a + b + 1)), a=a, b=b)
+    return evaluated(
+        "beta.variance",
+        lambda a, b: _valid(a, b, a / (a + b) * (b / (a + b)) / (a + b + 1)),
+        a=a,
+        b=b,
+    )
 
 
 def mode(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -387,6 +411,7 @@ def mode(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mode(2.0, 3.0):.6g}")
+        0.333333
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -416,6 +441,7 @@ def entropy(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{entropy(2.0, 3.0):.6g}")
+        -0.234907
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -446,6 +472,7 @@ def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[
 
     Example:
         >>> print(f"{kl(2.0, 3.0, 0.5, 0.5):.6g}")
+        0.546303
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -454,7 +481,9 @@ def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[
     return evaluated("beta.kl", _kl, p_a=p_a, p_b=p_b, q_a=q_a, q_b=q_b)
 
 
-def sample(key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Float[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Float[Array, "..."]:
     """Random numbers drawn from the beta law.
 
     Differentiable in both parameters, by the implicit derivatives of ``jax.random.beta``.
@@ -476,6 +505,7 @@ def sample(key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, .
     Example:
         >>> draws = sample(jax.random.key(0), 2.0, 3.0, shape=(2000,))
         >>> print(f"{draws.mean():.1f}")
+        0.4
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -483,12 +513,16 @@ def sample(key: PRNGKeyArray, a: ArrayLike, b: ArrayLike, *, shape: tuple[int, .
     """
     shape = sample_shape("beta.sample", shape, a=a, b=b)
     _checks.key("beta.sample", key)
+
     def draws(a, b):
         return _valid(a, b, jax.random.beta(key, a, b, shape, a.dtype))
+
     return evaluated("beta.sample", draws, a=jnp.broadcast_to(a, shape), b=b)
 
 
-def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+def fit(
+    x: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Parameters of the beta law that make observations most likely.
 
         ψ(a) − ψ(n) = mean log x,    ψ(b) − ψ(n) = mean log(1 − x)
@@ -508,6 +542,7 @@ def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array,
     Example:
         >>> a, b = fit(jnp.array([0.1, 0.3, 0.4, 0.7]))
         >>> print(f"{a:.3f} {b:.3f}")
+        1.657 2.763
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -535,6 +570,7 @@ def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Float[Array, "..."]
 
     Example:
         >>> print([f"{s:.4f}" for s in score(0.25, 2.0, 3.0)])
+        ['-0.3030', '0.2957']
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
@@ -561,6 +597,8 @@ def fisher_information(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(fisher_information(2.0, 3.0).round(4))
+        [[ 0.4236     -0.22129999]
+         [-0.22129999  0.17359999]]
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to

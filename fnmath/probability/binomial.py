@@ -19,8 +19,16 @@ from fnmath import _checks
 from fnmath.probability import _beta_density as _density
 from fnmath.probability._beta_tails import complement, tail_function
 from fnmath.probability._counts import count_quantile, entropy_of_counts, is_count
+from fnmath.probability._evaluation import (
+    evaluated,
+    floating_dtype,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._information import bernoulli_kl
-from fnmath.probability._evaluation import (evaluated, floating_dtype, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(n: jax.Array, p: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
@@ -47,7 +55,9 @@ def _tail(kind: str):
 
     def function(k: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
         known = (k >= 0) & (k < n)
-        below, beyond = (jnp.log(jnp.asarray(r)) if kind.startswith("log") else r for r in otherwise)
+        below, beyond = (
+            jnp.log(jnp.asarray(r)) if kind.startswith("log") else r for r in otherwise
+        )
         ends = jnp.where(k < 0, below, jnp.where(k >= n, beyond, jnp.nan))
         some, all_ = jnp.floor(jnp.where(known, k, 0)), jnp.where(known, n, 1)
         q, q_tail = complement(p)
@@ -86,7 +96,9 @@ def _entropy(n: jax.Array, p: jax.Array) -> jax.Array:
     some, r = jnp.where(inside, n, 1), jnp.where(inside, p, 0.5)
 
     def log_pmf(k: jax.Array) -> jax.Array:
-        return _density.log_binomial(k, jnp.broadcast_to(some, k.shape), jnp.broadcast_to(r, k.shape))
+        return _density.log_binomial(
+            k, jnp.broadcast_to(some, k.shape), jnp.broadcast_to(r, k.shape)
+        )
 
     value = entropy_of_counts(log_pmf, some * r, jnp.sqrt(some * r * (1 - r)), some)
     return _valid(n, p, jnp.where(inside, value, 0))
@@ -410,7 +422,9 @@ def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.mode", lambda n, p: _valid(n, p, jnp.minimum(jnp.floor((n + 1) * p), n)), n=n, p=p)
+    return evaluated(
+        "binomial.mode", lambda n, p: _valid(n, p, jnp.minimum(jnp.floor((n + 1) * p), n)), n=n, p=p
+    )
 
 
 def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -473,7 +487,9 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
     return evaluated("binomial.kl", _kl, p_n=p_n, p_p=p_p, q_n=q_n, q_p=q_p)
 
 
-def sample(key: PRNGKeyArray, n: ArrayLike, p: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Int[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, n: ArrayLike, p: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Int[Array, "..."]:
     """Random numbers drawn from the binomial law.
 
     Not differentiable, the draws being integers.
@@ -557,7 +573,9 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return score_of("binomial.score", _at_counts(_density.log_binomial, -jnp.inf), (2,), k=k, n=n, p=p)
+    return score_of(
+        "binomial.score", _at_counts(_density.log_binomial, -jnp.inf), (2,), k=k, n=n, p=p
+    )
 
 
 def fisher_information(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -582,6 +600,8 @@ def fisher_information(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
+
     def information(n, p):
         return _valid(n, p, n / p / (1 - p))
+
     return symmetric((evaluated("binomial.fisher_information", information, n=n, p=p),))

@@ -14,14 +14,21 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _gamma_tails as _tails
+from fnmath.probability._evaluation import (
+    evaluated,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_divergence, gamma_entropy
 from fnmath.probability._log_gammas import digamma, trigamma
-from fnmath.probability._evaluation import (evaluated, observations, sample_shape, score_of, symmetric)
+
 
 def _of_gamma(function):
     """The function of x and ν that one of x, a and s is at ½ν and 2."""
@@ -444,7 +451,9 @@ def kl(p_df: ArrayLike, q_df: ArrayLike) -> Float[Array, "..."]:
     return evaluated("chi_squared.kl", _kl, p_df=p_df, q_df=q_df)
 
 
-def sample(key: PRNGKeyArray, df: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Float[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, df: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Float[Array, "..."]:
     """Random numbers drawn from the chi-squared law.
 
     Differentiable in ν, by the implicit derivative of ``jax.random.gamma``.
@@ -473,8 +482,10 @@ def sample(key: PRNGKeyArray, df: ArrayLike, *, shape: tuple[int, ...] | None = 
     """
     shape = sample_shape("chi_squared.sample", shape, df=df)
     _checks.key("chi_squared.sample", key)
+
     def draws(df):
         return _valid(df, 2 * jax.random.gamma(key, 0.5 * df, shape, df.dtype))
+
     return evaluated("chi_squared.sample", draws, df=jnp.broadcast_to(df, shape))
 
 
@@ -556,6 +567,8 @@ def fisher_information(df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
+
     def information(df):
         return _valid(df, 0.25 * trigamma(0.5 * df))
+
     return symmetric((evaluated("chi_squared.fisher_information", information, df=df),))

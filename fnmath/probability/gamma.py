@@ -14,15 +14,22 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.numerics._stirling import stirling_slope
 from fnmath.probability import _gamma_tails as _tails
+from fnmath.probability._evaluation import (
+    evaluated,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_entropy, gamma_kl, relative_lag
 from fnmath.probability._log_gammas import trigamma
-from fnmath.probability._evaluation import (evaluated, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(a: jax.Array, scale: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
@@ -370,7 +377,9 @@ def variance(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.variance", lambda a, scale: _valid(a, scale, a * scale * scale), a=a, scale=scale)
+    return evaluated(
+        "gamma.variance", lambda a, scale: _valid(a, scale, a * scale * scale), a=a, scale=scale
+    )
 
 
 def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -400,7 +409,12 @@ def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.mode", lambda a, scale: _valid(a, scale, jnp.maximum(a - 1, 0) * scale), a=a, scale=scale)
+    return evaluated(
+        "gamma.mode",
+        lambda a, scale: _valid(a, scale, jnp.maximum(a - 1, 0) * scale),
+        a=a,
+        scale=scale,
+    )
 
 
 def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
@@ -433,7 +447,9 @@ def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
     return evaluated("gamma.entropy", _entropy, a=a, scale=scale)
 
 
-def kl(p_a: ArrayLike, p_scale: ArrayLike, q_a: ArrayLike, q_scale: ArrayLike) -> Float[Array, "..."]:
+def kl(
+    p_a: ArrayLike, p_scale: ArrayLike, q_a: ArrayLike, q_scale: ArrayLike
+) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two gamma laws from another.
 
         log Γ(b) − log Γ(a) − (b − a) ψ(a) + a (r − 1 − log r) + (a − b) log r,    r = s/t
@@ -468,7 +484,9 @@ def kl(p_a: ArrayLike, p_scale: ArrayLike, q_a: ArrayLike, q_scale: ArrayLike) -
     return evaluated("gamma.kl", _kl, p_a=p_a, p_scale=p_scale, q_a=q_a, q_scale=q_scale)
 
 
-def sample(key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Float[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Float[Array, "..."]:
     """Random numbers drawn from the gamma law.
 
     Differentiable in both parameters: in the scale by reparameterisation, in the shape by the
@@ -499,12 +517,16 @@ def sample(key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike, *, shape: tuple[in
     """
     shape = sample_shape("gamma.sample", shape, a=a, scale=scale)
     _checks.key("gamma.sample", key)
+
     def draws(a, scale):
         return _valid(a, scale, scale * jax.random.gamma(key, a, shape, a.dtype))
+
     return evaluated("gamma.sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
 
 
-def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+def fit(
+    x: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """Parameters of the gamma law that make observations most likely.
 
         log a − ψ(a) = log x̄ − mean log x,    s = x̄/a

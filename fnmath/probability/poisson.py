@@ -17,8 +17,16 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from fnmath import _checks
 from fnmath.probability import _gamma_tails as _tails
 from fnmath.probability._counts import count_quantile, entropy_of_counts, is_count
+from fnmath.probability._evaluation import (
+    evaluated,
+    floating_dtype,
+    observations,
+    sample_shape,
+    score_of,
+    symmetric,
+)
 from fnmath.probability._information import poisson_kl
-from fnmath.probability._evaluation import (evaluated, floating_dtype, observations, sample_shape, score_of, symmetric)
+
 
 def _valid(mu: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where the mean is below 0."""
@@ -43,7 +51,9 @@ def _tail(kind: str):
 
     def function(k: jax.Array, mu: jax.Array) -> jax.Array:
         known = (k >= 0) & (k < jnp.inf)
-        below, beyond = (jnp.log(jnp.asarray(p)) if kind.startswith("log") else p for p in otherwise)
+        below, beyond = (
+            jnp.log(jnp.asarray(p)) if kind.startswith("log") else p for p in otherwise
+        )
         ends = jnp.where(k < 0, below, jnp.where(k == jnp.inf, beyond, jnp.nan))
         shape = jnp.floor(jnp.where(known, k, 0)) + 1
         value = _tails.tail_function(side)(mu, shape, jnp.ones_like(mu))
@@ -77,8 +87,10 @@ def _isf(q: jax.Array, mu: jax.Array) -> jax.Array:
 
 def _entropy(mu: jax.Array) -> jax.Array:
     some = jnp.where(mu > 0, mu, 1)
+
     def log_pmf(k):
         return _tails.log_density(jnp.broadcast_to(some, k.shape), k + 1, jnp.ones_like(k))
+
     value = entropy_of_counts(log_pmf, some, jnp.sqrt(some), jnp.full_like(mu, jnp.inf))
     return _valid(mu, jnp.where(mu > 0, value, 0))
 
@@ -459,7 +471,9 @@ def kl(p_mu: ArrayLike, q_mu: ArrayLike) -> Float[Array, "..."]:
     return evaluated("poisson.kl", _kl, p_mu=p_mu, q_mu=q_mu)
 
 
-def sample(key: PRNGKeyArray, mu: ArrayLike, *, shape: tuple[int, ...] | None = None) -> Int[Array, "..."]:
+def sample(
+    key: PRNGKeyArray, mu: ArrayLike, *, shape: tuple[int, ...] | None = None
+) -> Int[Array, "..."]:
     """Random numbers drawn from Poisson's law.
 
     Not differentiable, the draws being integers.
@@ -567,6 +581,8 @@ def fisher_information(mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
+
     def information(mu):
         return _valid(mu, 1 / mu)
+
     return symmetric((evaluated("poisson.fisher_information", information, mu=mu),))
