@@ -1,16 +1,17 @@
 """The tails of the beta law: the incomplete beta function, with all its derivatives.
 
-Notation: x and y = 1 − x are both given, each a pair with what its rounding took, x̃ and ỹ; n = a + b;
+Notation: x and y = 1 − x are both given, each a pair with what its rounding took, x̃ and ỹ;
+n = a + b;
 λ = log(x/y) and σ(λ) = x.
 
     F = xᵃ yᵇ/(a B(a, b))
     I = F a ∫₀^∞ exp(−a u − n log(1 − x (1 − exp(−u)))) du
 
-From the slope a − n x at u = 0 the exponent departs by n times the difference between log(1 + v) and
-its tangent, v = x (exp(−u) − 1), and by that of the exponential from its own: two of one size and
+From the slope a − n x at u = 0 the exponent departs by n times the difference between log(1 + v)
+and its tangent, v = x (exp(−u) − 1), and by that of the exponential from its own: two of one size and
 opposite sign, of which v = y (exp(u) − 1) gives the smaller ones where x > ½.
 
-The tail that is computed is the one beyond the mean, and a few steps of its recurrence make the a of
+The tail that is computed is the one beyond the mean; a few steps of its recurrence make the a of
 the integral at least 4; beside an end, where both tails are wanted, the other one is by a power
 series. The upper tail is the lower one of y, b, a.
 

@@ -7,7 +7,7 @@ Notation: z = x/s, and z̃ what its rounding took; P(a, z) and Q(a, z) are the r
     Q = F a ∫₀^∞ exp(a y − z (exp(y) − 1)) dy          t = z exp(y)
 
 From the slope at y = 0 each exponent departs by z (exp(∓y) − 1 ± y), of one sign. P is computed
-where z < a, and a few steps of P's recurrence make the a of its integral at least 4; beside 0, where
+where z < a; a few steps of P's recurrence make the a of its integral at least 4; beside 0, where
 both are wanted, Q is by its power series.
 
 Source: Gautschi, A computational procedure for incomplete gamma functions (1979), §4; Loader, Fast
@@ -52,7 +52,7 @@ def standardised(x: jax.Array, scale: jax.Array) -> Pair:
 
 
 def _log_f(a: jax.Array, z: Pair) -> Pair:
-    """The logarithm of zᵃ exp(−z)/Γ(a + 1), the Gaussian part of which is of the size of the rest."""
+    """The logarithm of zᵃ exp(−z)/Γ(a + 1), its Gaussian part no larger than the rest."""
     small = a <= 1
     little = _log_f_of_little(jnp.where(small, a, 1), z)
     more = _log_f_of_more(jnp.where(small, 1, a), z)

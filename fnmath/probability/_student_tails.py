@@ -7,8 +7,8 @@ Notation: s = (x − μ)/σ is standardised, ν the degrees of freedom, u = s²/
     J(ν) = [(ν + 1) κ J(ν + 2) + τ]/ν
     ½ − S = s ∫₀¹ f(s v) dv                        where s² < 1 and s² < ν
 
-All of it is positive. The derivative by ν is of the order ν⁻², though that of each factor is ν⁻¹: so
-it is the mean of ∂ log f/∂ν over the tail, where ν is not small.
+All of it is positive. The derivative by ν is of the order ν⁻², though that of each factor is ν⁻¹:
+so it is the mean of ∂ log f/∂ν over the tail, where ν is not small.
 
 Source: Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.2; Loader,
 Fast and accurate computation of binomial probabilities (2000), §2.

@@ -20,15 +20,16 @@ from fnmath import _checks
 from fnmath.probability import _beta_density as _density
 from fnmath.probability._beta_tails import complement, tail_function
 from fnmath.probability._counts import count_quantile, entropy_of_waiting, is_count
+from fnmath.probability._information import bernoulli_kl
+from fnmath.probability._log_gammas import digamma
 from fnmath.probability._evaluation import (
     evaluated,
     floating_dtype,
     observations,
     sample_shape,
     score_of,
+    symmetric,
 )
-from fnmath.probability._information import bernoulli_kl
-from fnmath.probability._log_gammas import digamma
 
 
 def _valid(n: jax.Array, p: jax.Array, value: jax.Array) -> jax.Array:
@@ -37,7 +38,7 @@ def _valid(n: jax.Array, p: jax.Array, value: jax.Array) -> jax.Array:
 
 
 def _at_counts(probability, otherwise: float):
-    """The probability where k is one of 0, 1, …"""
+    """The probability where k is a count."""
 
     def function(k: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
         known = (k >= 0) & (k < jnp.inf) & is_count(k)
@@ -153,6 +154,7 @@ def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{pmf(3, 5.0, 0.5):.6g}")
+        0.136719
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -182,6 +184,7 @@ def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logpmf(3, 5.0, 0.5):.6g}")
+        -1.98983
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -214,6 +217,7 @@ def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{cdf(3, 5.0, 0.5):.6g}")
+        0.363281
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -243,6 +247,7 @@ def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logcdf(3, 5.0, 0.5):.6g}")
+        -1.01258
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -272,6 +277,7 @@ def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{sf(3, 5.0, 0.5):.6g}")
+        0.636719
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -301,6 +307,7 @@ def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logsf(3, 5.0, 0.5):.6g}")
+        -0.451427
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -330,6 +337,7 @@ def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{ppf(0.5, 5.0, 0.5):.6g}")
+        5
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -359,6 +367,7 @@ def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{isf(0.5, 5.0, 0.5):.6g}")
+        4
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -387,6 +396,7 @@ def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mean(5.0, 0.5):.6g}")
+        5
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -414,6 +424,7 @@ def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{variance(5.0, 0.5):.6g}")
+        10
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -443,6 +454,7 @@ def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mode(5.0, 0.5):.6g}")
+        4
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -471,6 +483,7 @@ def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{entropy(5.0, 0.5):.6g}")
+        2.48362
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -500,6 +513,7 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
 
     Example:
         >>> print(f"{kl(5.0, 0.5, 5.0, 0.1):.6g}")
+        5.10826
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -531,6 +545,7 @@ def sample(
     Example:
         >>> draws = sample(jax.random.key(0), 5.0, 0.5, shape=(2000,))
         >>> print(f"{draws.mean():.1f}")
+        4.9
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -568,6 +583,7 @@ def fit(
     Example:
         >>> n, p = fit(jnp.array([0, 1, 2, 4, 9]))
         >>> print(f"{n:.2f} {p:.3f}")
+        1.23 0.278
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
@@ -576,7 +592,7 @@ def fit(
 
 
 def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."], ...]:
-    """Derivatives of the logarithm of the probability by the parameters of the negative binomial law.
+    """Derivatives of the logarithm of a probability by the parameters of the law.
 
         log p + ψ(n + k) − ψ(n),    (n q − k p)/(p q)
 
@@ -594,6 +610,7 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
 
     Example:
         >>> print([f"{s:.4f}" for s in score(3, 5.0, 0.5)])
+        ['-0.1836', '4.0000']
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.

@@ -1,6 +1,7 @@
 """Poisson's law: counts of what happens independently at a constant rate.
 
-Notation: μ is the mean, k a count; P(a, z) and Q(a, z) are the regularised incomplete gamma functions.
+Notation: μ is the mean, k a count; P(a, z) and Q(a, z) are the regularised
+incomplete gamma functions.
 
     P(k) = μᵏ exp(−μ)/k!,    k = 0, 1, 2, …
 

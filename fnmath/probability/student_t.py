@@ -34,7 +34,6 @@ def _valid(df: jax.Array, loc: jax.Array, scale: jax.Array, value: jax.Array) ->
 
 def _moved(kind: str):
     """The standard quantile, moved to μ and σ."""
-    sign = 1 if kind == "lower" else -1
 
     def function(q: jax.Array, df: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
         return _valid(df, loc, scale, _tails.affine(loc, scale, _tails.quantile(kind)(q, df)))
