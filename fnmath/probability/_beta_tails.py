@@ -8,8 +8,8 @@ n = a + b;
     I = F a ∫₀^∞ exp(−a u − n log(1 − x (1 − exp(−u)))) du
 
 From the slope a − n x at u = 0 the exponent departs by n times the difference between log(1 + v)
-and its tangent, v = x (exp(−u) − 1), and by that of the exponential from its own: two of one size and
-opposite sign, of which v = y (exp(u) − 1) gives the smaller ones where x > ½.
+and its tangent, v = x (exp(−u) − 1), and by that of the exponential from its own: two of one size
+and opposite sign, of which v = y (exp(u) − 1) gives the smaller ones where x > ½.
 
 The tail that is computed is the one beyond the mean; a few steps of its recurrence make the a of
 the integral at least 4; beside an end, where both tails are wanted, the other one is by a power

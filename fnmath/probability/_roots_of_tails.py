@@ -5,8 +5,8 @@ log-concave, g the derivative of the logarithm of that density; s = ∂ log W/�
 
 log W is concave in λ, so that Newton's steps for log W = log T come from one side after the first.
 With the second derivative s (g − s) they are Halley's, and three or four of them do; a bracket
-keeps them from running away. The root is then corrected once, at the rounded number, by a difference of
-logarithms in two parts.
+keeps them from running away. The root is then corrected once, at the rounded number, by a
+difference of logarithms in two parts.
 
 Source: Press, Teukolsky, Vetterling and Flannery, Numerical Recipes (2007), §6.2.1 and §9.4.
 """

@@ -20,16 +20,15 @@ from fnmath import _checks
 from fnmath.probability import _beta_density as _density
 from fnmath.probability._beta_tails import complement, tail_function
 from fnmath.probability._counts import count_quantile, entropy_of_waiting, is_count
-from fnmath.probability._information import bernoulli_kl
-from fnmath.probability._log_gammas import digamma
 from fnmath.probability._evaluation import (
     evaluated,
     floating_dtype,
     observations,
     sample_shape,
     score_of,
-    symmetric,
 )
+from fnmath.probability._information import bernoulli_kl
+from fnmath.probability._log_gammas import digamma
 
 
 def _valid(n: jax.Array, p: jax.Array, value: jax.Array) -> jax.Array:
