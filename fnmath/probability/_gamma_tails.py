@@ -98,8 +98,8 @@ def _extent(slope: jax.Array, a: jax.Array, z: jax.Array, is_lower: jax.Array) -
     return y
 
 
-def _excess(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
-    """The integral times a, less 1: S/F − 1."""
+def _integral(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
+    """The integral times a, which is S/F, and of the lower tail what it has beyond 1."""
     is_lower = _is_lower(a, z)
     c = jnp.where(is_lower, a + STEPS, a)
     slope = jnp.where(is_lower, ((a - z) - z_tail) + STEPS, (z - a) + z_tail)
@@ -112,12 +112,13 @@ def _excess(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     mills = c * integral
     for k in reversed(range(1, STEPS)):
         mills = jnp.where(is_lower, 1 + (z / (a + (k + 1))) * mills, mills)
-    return jnp.where(is_lower, (z / (a + 1)) * mills, mills - 1)
+    return jnp.where(is_lower, (z / (a + 1)) * mills, mills)
 
 
 def _mills(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     """The integral times a: S/F."""
-    return 1 + _excess(a, z, z_tail)
+    value = _integral(a, z, z_tail)
+    return jnp.where(_is_lower(a, z), 1 + value, value)
 
 
 def _mills_by_shape(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
@@ -141,9 +142,11 @@ def tail(a: jax.Array, z: Pair) -> Tail:
     """The tail that is computed, for a > 0 and z > 0, both finite."""
     near = _is_near(a, z[0])
     beside = _beside_0(jnp.where(near, a, 0.5), jnp.where(near, z[0], 0.1))
-    return combined(
-        _is_lower(a, z[0]), _log_f(a, z), _excess(a, *z), complement=beside, known=near
-    )  # fmt: skip
+    is_lower, integral = _is_lower(a, z[0]), _integral(a, *z)
+    excess = jnp.where(is_lower, integral, integral - 1)
+    mills = jnp.where(is_lower, 1 + integral, integral)
+    log_f = _log_f(a, z)
+    return combined(is_lower, log_f, excess, mills=mills, complement=beside, known=near)
 
 
 def hazard(a: jax.Array, z: Pair) -> jax.Array:

@@ -178,7 +178,7 @@ def _parts(s: Pair, nu: jax.Array) -> tuple[Tail, jax.Array]:
     inner = jnp.where(central, size, 0)
     area = exp_of(log_f) * inner * _central(inner, nu)[0]
     # The density alone may be below all numbers: not so times its width.
-    outer = combined(is_lower, summed(*log_f, *log_pair(width)), J - 1)
+    outer = combined(is_lower, summed(*log_f, *log_pair(width)), J - 1, mills=J)
     value = jnp.where(central, 0.5 - area, outer.value)
     rest = jnp.where(central, 0.5 + area, outer.complement)
     return Tail(is_lower, value, rest, outer.log), jnp.where(central, value / exp_of(log_f), mills)

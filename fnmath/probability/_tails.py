@@ -88,14 +88,19 @@ def combined(
     log_f: Pair,
     excess: jax.Array,
     *,
+    mills: jax.Array | None = None,
     complement: jax.Array | None = None,
     known: jax.Array | None = None,
 ) -> Tail:
-    """The tail F · M of M − 1; its complement is 1 − S but where it is known better."""
+    """The tail F · M of M − 1; its complement is 1 − S but where it is known better.
+
+    M is given too where it may be small, and M − 1 not tell it.
+    """
+    mills = 1 + excess if mills is None else mills
     small = jnp.abs(excess) < 0.25
-    log_m = jnp.where(small, jnp.log1p(jnp.where(small, excess, 0)), jnp.log(1 + excess))
+    log_m = jnp.where(small, jnp.log1p(jnp.where(small, excess, 0)), jnp.log(mills))
     log_s = summed(log_f[0], log_m, log_f[1])
-    value = exp_of(log_f) * (1 + excess)
+    value = exp_of(log_f) * mills
     rest = 1 - value
     if complement is not None and known is not None:
         rest = jnp.where(known, complement, rest)

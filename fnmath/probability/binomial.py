@@ -83,12 +83,16 @@ def _quantile(
 
 def _ppf(q: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
     k = _quantile(q, n, p, q <= 0.5, jnp.where(q <= 0.5, q, 1 - q))
-    return jnp.where(q == 0, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 1, _valid(n, p, n), k))
+    return jnp.where(
+        q == 0, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 1, _valid(n, p, n), k)
+    )
 
 
 def _isf(q: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
     k = _quantile(q, n, p, q > 0.5, jnp.where(q > 0.5, 1 - q, q))
-    return jnp.where(q == 1, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 0, _valid(n, p, n), k))
+    return jnp.where(
+        q == 1, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 0, _valid(n, p, n), k)
+    )
 
 
 def _entropy(n: jax.Array, p: jax.Array) -> jax.Array:

@@ -85,13 +85,17 @@ def _quantile(
 def _ppf(q: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
     k = _quantile(q, n, p, q <= 0.5, jnp.where(q <= 0.5, q, 1 - q))
     end = jnp.where(p < 1, jnp.inf, 0)
-    return jnp.where(q == 0, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 1, _valid(n, p, end), k))
+    return jnp.where(
+        q == 0, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 1, _valid(n, p, end), k)
+    )
 
 
 def _isf(q: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
     k = _quantile(q, n, p, q > 0.5, jnp.where(q > 0.5, 1 - q, q))
     end = jnp.where(p < 1, jnp.inf, 0)
-    return jnp.where(q == 1, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 0, _valid(n, p, end), k))
+    return jnp.where(
+        q == 1, _valid(n, p, jnp.full_like(n, -1)), jnp.where(q == 0, _valid(n, p, end), k)
+    )
 
 
 def _mode(n: jax.Array, p: jax.Array) -> jax.Array:

@@ -78,12 +78,16 @@ def _quantile(q: jax.Array, mu: jax.Array, small: jax.Array, target: jax.Array) 
 
 def _ppf(q: jax.Array, mu: jax.Array) -> jax.Array:
     k = _quantile(q, mu, q <= 0.5, jnp.where(q <= 0.5, q, 1 - q))
-    return jnp.where(q == 0, _valid(mu, jnp.full_like(mu, -1)), jnp.where((q == 1) & (mu > 0), jnp.inf, k))
+    return jnp.where(
+        q == 0, _valid(mu, jnp.full_like(mu, -1)), jnp.where((q == 1) & (mu > 0), jnp.inf, k)
+    )
 
 
 def _isf(q: jax.Array, mu: jax.Array) -> jax.Array:
     k = _quantile(q, mu, q > 0.5, jnp.where(q > 0.5, 1 - q, q))
-    return jnp.where(q == 1, _valid(mu, jnp.full_like(mu, -1)), jnp.where((q == 0) & (mu > 0), jnp.inf, k))
+    return jnp.where(
+        q == 1, _valid(mu, jnp.full_like(mu, -1)), jnp.where((q == 0) & (mu > 0), jnp.inf, k)
+    )
 
 
 def _entropy(mu: jax.Array) -> jax.Array:
