@@ -1,7 +1,7 @@
 """Sums, scalar products and projections that stay right where they cancel, with derivatives.
 
 Notation: σ is a power of two above a sum of products; a number is split into a head of half its
-digits and a tail, as in ``_pairs``, so that the product of any two halves is exact.
+digits and a tail, as in ``fnmath.numerics._pairs``, so that the product of any two halves is exact.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ and survival function ``sf``, the logarithms of all of these, the quantile funct
 ``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind,
 ``fit``, ``score`` and ``fisher_information``. All but ``fit`` are elementwise: arguments broadcast.
 
-    normal, laplace, logistic, cauchy, gumbel        on the line
-    exponential, half_normal, weibull, log_normal    on a half line
-    pareto                                           from its scale on
-    uniform, truncated_normal                        on an interval
-    bernoulli, geometric, categorical                on whole numbers, on classes
+    normal, laplace, logistic, cauchy, gumbel, student_t       on the line
+    exponential, half_normal, weibull, log_normal              on a half line
+    gamma, inverse_gamma, chi_squared
+    pareto                                                     from its scale on
+    uniform, truncated_normal, beta                            on an interval
+    bernoulli, geometric, categorical                          on whole numbers, on classes
+    poisson, binomial, negative_binomial
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
@@ -21,17 +23,25 @@ in every function, a point outside the support the density 0.
 
 from fnmath.probability import (
     bernoulli,
+    beta,
+    binomial,
     categorical,
     cauchy,
+    chi_squared,
     exponential,
+    gamma,
     geometric,
     gumbel,
     half_normal,
+    inverse_gamma,
     laplace,
     log_normal,
     logistic,
+    negative_binomial,
     normal,
     pareto,
+    poisson,
+    student_t,
     truncated_normal,
     uniform,
     weibull,
@@ -39,17 +49,25 @@ from fnmath.probability import (
 
 __all__ = [
     "bernoulli",
+    "beta",
+    "binomial",
     "categorical",
     "cauchy",
+    "chi_squared",
     "exponential",
+    "gamma",
     "geometric",
     "gumbel",
     "half_normal",
+    "inverse_gamma",
     "laplace",
     "log_normal",
     "logistic",
+    "negative_binomial",
     "normal",
     "pareto",
+    "poisson",
+    "student_t",
     "truncated_normal",
     "uniform",
     "weibull",
