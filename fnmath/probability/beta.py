@@ -50,8 +50,8 @@ def _mode(a: jax.Array, b: jax.Array) -> jax.Array:
     return _valid(a, b, jnp.where(inside, middle, end))
 
 
-def _kl(p_a: jax.Array, p_b: jax.Array, q_a: jax.Array, q_b: jax.Array) -> jax.Array:
-    return _valid(p_a, p_b, _valid(q_a, q_b, beta_divergence(p_a, p_b, q_a, q_b)))
+def _kl(a_p: jax.Array, b_p: jax.Array, a_q: jax.Array, b_q: jax.Array) -> jax.Array:
+    return _valid(a_p, b_p, _valid(a_q, b_q, beta_divergence(a_p, b_p, a_q, b_q)))
 
 
 def _moments(x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -107,7 +107,7 @@ def pdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.pdf", _density.density, x=x, a=a, b=b)
+    return evaluated("pdf", _density.density, x=x, a=a, b=b)
 
 
 def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -138,7 +138,7 @@ def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.logpdf", _density.log_density, x=x, a=a, b=b)
+    return evaluated("logpdf", _density.log_density, x=x, a=a, b=b)
 
 
 def cdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -171,7 +171,7 @@ def cdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.cdf", _tail("lower"), x=x, a=a, b=b)
+    return evaluated("cdf", _tail("lower"), x=x, a=a, b=b)
 
 
 def logcdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -202,7 +202,7 @@ def logcdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.logcdf", _tail("log_lower"), x=x, a=a, b=b)
+    return evaluated("logcdf", _tail("log_lower"), x=x, a=a, b=b)
 
 
 def sf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -233,7 +233,7 @@ def sf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.sf", _tail("upper"), x=x, a=a, b=b)
+    return evaluated("sf", _tail("upper"), x=x, a=a, b=b)
 
 
 def logsf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -264,7 +264,7 @@ def logsf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.logsf", _tail("log_upper"), x=x, a=a, b=b)
+    return evaluated("logsf", _tail("log_upper"), x=x, a=a, b=b)
 
 
 def ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -295,7 +295,7 @@ def ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.ppf", _quantile("lower"), q=q, a=a, b=b)
+    return evaluated("ppf", _quantile("lower"), q=q, a=a, b=b)
 
 
 def isf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -326,7 +326,7 @@ def isf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.isf", _quantile("upper"), q=q, a=a, b=b)
+    return evaluated("isf", _quantile("upper"), q=q, a=a, b=b)
 
 
 def mean(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -356,7 +356,7 @@ def mean(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.mean", lambda a, b: _valid(a, b, a / (a + b)), a=a, b=b)
+    return evaluated("mean", lambda a, b: _valid(a, b, a / (a + b)), a=a, b=b)
 
 
 def variance(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -384,7 +384,7 @@ def variance(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         §25.3.
     """
     return evaluated(
-        "beta.variance",
+        "variance",
         lambda a, b: _valid(a, b, a / (a + b) * (b / (a + b)) / (a + b + 1)),
         a=a,
         b=b,
@@ -417,7 +417,7 @@ def mode(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.mode", _mode, a=a, b=b)
+    return evaluated("mode", _mode, a=a, b=b)
 
 
 def entropy(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -447,10 +447,10 @@ def entropy(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.entropy", lambda a, b: _valid(a, b, beta_entropy(a, b)), a=a, b=b)
+    return evaluated("entropy", lambda a, b: _valid(a, b, beta_entropy(a, b)), a=a, b=b)
 
 
-def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[Array, "..."]:
+def kl(a_p: ArrayLike, b_p: ArrayLike, a_q: ArrayLike, b_q: ArrayLike) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two beta laws from another.
 
         log B(c, d) − log B(a, b) + (a − c) ψ(a) + (b − d) ψ(b) + (c + d − n) ψ(n)
@@ -458,10 +458,10 @@ def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[
     A Bregman divergence, taken as an integral of ψ′ where the shapes are near.
 
     Args:
-        p_a: The shape a of p.
-        p_b: The shape b of p.
-        q_a: The shape c of q.
-        q_b: The shape d of q.
+        a_p: The shape a of p.
+        b_p: The shape b of p.
+        a_q: The shape c of q.
+        b_q: The shape d of q.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -478,7 +478,7 @@ def kl(p_a: ArrayLike, p_b: ArrayLike, q_a: ArrayLike, q_b: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("beta.kl", _kl, p_a=p_a, p_b=p_b, q_a=q_a, q_b=q_b)
+    return evaluated("kl", _kl, a_p=a_p, b_p=b_p, a_q=a_q, b_q=b_q)
 
 
 def sample(
@@ -511,13 +511,13 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    shape = sample_shape("beta.sample", shape, a=a, b=b)
-    _checks.key("beta.sample", key)
+    shape = sample_shape("sample", shape, a=a, b=b)
+    _checks.key("sample", key)
 
     def draws(a, b):
         return _valid(a, b, jax.random.beta(key, a, b, shape, a.dtype))
 
-    return evaluated("beta.sample", draws, a=jnp.broadcast_to(a, shape), b=b)
+    return evaluated("sample", draws, a=jnp.broadcast_to(a, shape), b=b)
 
 
 def fit(
@@ -548,7 +548,7 @@ def fit(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return _fitted(*observations("beta.fit", weights, x=x))
+    return _fitted(*observations("fit", weights, x=x))
 
 
 def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Float[Array, "..."], ...]:
@@ -576,7 +576,7 @@ def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Float[Array, "..."]
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return score_of("beta.score", _density.log_density, (1, 2), x=x, a=a, b=b)
+    return score_of("score", _density.log_density, (1, 2), x=x, a=a, b=b)
 
 
 def fisher_information(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -609,5 +609,5 @@ def fisher_information(a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         lambda a, b: _valid(a, b, -trigamma(a + b)),
         lambda a, b: _valid(a, b, trigamma_difference(b, a)),
     ]
-    of = [evaluated("beta.fisher_information", row, a=a, b=b) for row in rows]
+    of = [evaluated("fisher_information", row, a=a, b=b) for row in rows]
     return symmetric((of[0], of[1]), (of[2],))

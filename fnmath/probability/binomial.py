@@ -108,10 +108,10 @@ def _entropy(n: jax.Array, p: jax.Array) -> jax.Array:
     return _valid(n, p, jnp.where(inside, value, 0))
 
 
-def _kl(p_n: jax.Array, p_p: jax.Array, q_n: jax.Array, q_p: jax.Array) -> jax.Array:
-    same = p_n * bernoulli_kl(p_p, q_p)
-    different = jnp.where((p_n > q_n) & (p_p > 0), jnp.inf, jnp.nan)
-    return _valid(p_n, p_p, _valid(q_n, q_p, jnp.where(p_n == q_n, same, different)))
+def _kl(n_p: jax.Array, p_p: jax.Array, n_q: jax.Array, p_q: jax.Array) -> jax.Array:
+    same = n_p * bernoulli_kl(p_p, p_q)
+    different = jnp.where((n_p > n_q) & (p_p > 0), jnp.inf, jnp.nan)
+    return _valid(n_p, p_p, _valid(n_q, p_q, jnp.where(n_p == n_q, same, different)))
 
 
 def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -140,7 +140,7 @@ def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.pmf", _at_counts(_density.binomial, 0.0), k=k, n=n, p=p)
+    return evaluated("pmf", _at_counts(_density.binomial, 0.0), k=k, n=n, p=p)
 
 
 def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -169,7 +169,7 @@ def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.logpmf", _at_counts(_density.log_binomial, -jnp.inf), k=k, n=n, p=p)
+    return evaluated("logpmf", _at_counts(_density.log_binomial, -jnp.inf), k=k, n=n, p=p)
 
 
 def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -198,7 +198,7 @@ def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.cdf", _tail("lower"), k=k, n=n, p=p)
+    return evaluated("cdf", _tail("lower"), k=k, n=n, p=p)
 
 
 def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -227,7 +227,7 @@ def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.logcdf", _tail("log_lower"), k=k, n=n, p=p)
+    return evaluated("logcdf", _tail("log_lower"), k=k, n=n, p=p)
 
 
 def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -256,7 +256,7 @@ def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.sf", _tail("upper"), k=k, n=n, p=p)
+    return evaluated("sf", _tail("upper"), k=k, n=n, p=p)
 
 
 def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -285,7 +285,7 @@ def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.logsf", _tail("log_upper"), k=k, n=n, p=p)
+    return evaluated("logsf", _tail("log_upper"), k=k, n=n, p=p)
 
 
 def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -314,7 +314,7 @@ def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.ppf", _ppf, q=q, n=n, p=p)
+    return evaluated("ppf", _ppf, q=q, n=n, p=p)
 
 
 def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -343,7 +343,7 @@ def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.isf", _isf, q=q, n=n, p=p)
+    return evaluated("isf", _isf, q=q, n=n, p=p)
 
 
 def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -371,7 +371,7 @@ def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.mean", lambda n, p: _valid(n, p, n * p), n=n, p=p)
+    return evaluated("mean", lambda n, p: _valid(n, p, n * p), n=n, p=p)
 
 
 def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -399,7 +399,7 @@ def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.variance", lambda n, p: _valid(n, p, n * p * (1 - p)), n=n, p=p)
+    return evaluated("variance", lambda n, p: _valid(n, p, n * p * (1 - p)), n=n, p=p)
 
 
 def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -427,7 +427,7 @@ def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
     return evaluated(
-        "binomial.mode", lambda n, p: _valid(n, p, jnp.minimum(jnp.floor((n + 1) * p), n)), n=n, p=p
+        "mode", lambda n, p: _valid(n, p, jnp.minimum(jnp.floor((n + 1) * p), n)), n=n, p=p
     )
 
 
@@ -456,10 +456,10 @@ def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.entropy", _entropy, n=n, p=p)
+    return evaluated("entropy", _entropy, n=n, p=p)
 
 
-def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[Array, "..."]:
+def kl(n_p: ArrayLike, p_p: ArrayLike, n_q: ArrayLike, p_q: ArrayLike) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two binomial laws from another.
 
         n [r log(r/t) + (1 − r) log((1 − r)/(1 − t))]        of equal n
@@ -470,10 +470,10 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
         ∂/∂r = n (log(r/t) − log((1 − r)/(1 − t))),    ∂/∂t = n (t − r)/(t (1 − t))
 
     Args:
-        p_n: The number n of trials of p.
+        n_p: The number n of trials of p.
         p_p: The probability of success of p, here r.
-        q_n: The number of trials of q.
-        q_p: The probability of success of q, here t.
+        n_q: The number of trials of q.
+        p_q: The probability of success of q, here t.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -488,7 +488,7 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return evaluated("binomial.kl", _kl, p_n=p_n, p_p=p_p, q_n=q_n, q_p=q_p)
+    return evaluated("kl", _kl, n_p=n_p, p_p=p_p, n_q=n_q, p_q=p_q)
 
 
 def sample(
@@ -519,8 +519,8 @@ def sample(
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    shape = sample_shape("binomial.sample", shape, n=n, p=p)
-    _checks.key("binomial.sample", key)
+    shape = sample_shape("sample", shape, n=n, p=p)
+    _checks.key("sample", key)
     dtype = jnp.promote_types(floating_dtype(n, p), jnp.float32)
     n, p = jnp.asarray(n, dtype), jnp.asarray(p, dtype)
     return jax.random.binomial(key, n, p, shape, dtype).astype(jnp.int32)
@@ -550,7 +550,7 @@ def fit(k: ArrayLike, n: ArrayLike, *, weights: ArrayLike | None = None) -> Floa
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    k, n, w = observations("binomial.fit", weights, k=k, n=n)
+    k, n, w = observations("fit", weights, k=k, n=n)
     return jnp.sum(w * k, -1) / jnp.sum(w * n, -1)
 
 
@@ -577,9 +577,7 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
     """
-    return score_of(
-        "binomial.score", _at_counts(_density.log_binomial, -jnp.inf), (2,), k=k, n=n, p=p
-    )
+    return score_of("score", _at_counts(_density.log_binomial, -jnp.inf), (2,), k=k, n=n, p=p)
 
 
 def fisher_information(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -608,4 +606,4 @@ def fisher_information(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     def information(n, p):
         return _valid(n, p, n / p / (1 - p))
 
-    return symmetric((evaluated("binomial.fisher_information", information, n=n, p=p),))
+    return symmetric((evaluated("fisher_information", information, n=n, p=p),))

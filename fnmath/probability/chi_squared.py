@@ -49,8 +49,8 @@ def _entropy(df: jax.Array) -> jax.Array:
     return _valid(df, gamma_entropy(0.5 * df) + jnp.log(2.0).astype(df.dtype))
 
 
-def _kl(p_df: jax.Array, q_df: jax.Array) -> jax.Array:
-    return _valid(p_df, _valid(q_df, gamma_divergence(0.5 * q_df, 0.5 * p_df)))
+def _kl(df_p: jax.Array, df_q: jax.Array) -> jax.Array:
+    return _valid(df_p, _valid(df_q, gamma_divergence(0.5 * df_q, 0.5 * df_p)))
 
 
 def _fitted(x: jax.Array, w: jax.Array) -> jax.Array:
@@ -89,7 +89,7 @@ def pdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.pdf", _of_gamma(_tails.density), x=x, df=df)
+    return evaluated("pdf", _of_gamma(_tails.density), x=x, df=df)
 
 
 def logpdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -119,7 +119,7 @@ def logpdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.logpdf", _of_gamma(_tails.log_density), x=x, df=df)
+    return evaluated("logpdf", _of_gamma(_tails.log_density), x=x, df=df)
 
 
 def cdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -150,7 +150,7 @@ def cdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.cdf", _of_gamma(_tails.tail_function("lower")), x=x, df=df)
+    return evaluated("cdf", _of_gamma(_tails.tail_function("lower")), x=x, df=df)
 
 
 def logcdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -180,7 +180,7 @@ def logcdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.logcdf", _of_gamma(_tails.tail_function("log_lower")), x=x, df=df)
+    return evaluated("logcdf", _of_gamma(_tails.tail_function("log_lower")), x=x, df=df)
 
 
 def sf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -210,7 +210,7 @@ def sf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.sf", _of_gamma(_tails.tail_function("upper")), x=x, df=df)
+    return evaluated("sf", _of_gamma(_tails.tail_function("upper")), x=x, df=df)
 
 
 def logsf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -240,7 +240,7 @@ def logsf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.logsf", _of_gamma(_tails.tail_function("log_upper")), x=x, df=df)
+    return evaluated("logsf", _of_gamma(_tails.tail_function("log_upper")), x=x, df=df)
 
 
 def ppf(q: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -270,7 +270,7 @@ def ppf(q: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.ppf", _doubled("lower"), q=q, df=df)
+    return evaluated("ppf", _doubled("lower"), q=q, df=df)
 
 
 def isf(q: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -300,7 +300,7 @@ def isf(q: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.isf", _doubled("upper"), q=q, df=df)
+    return evaluated("isf", _doubled("upper"), q=q, df=df)
 
 
 def mean(df: ArrayLike) -> Float[Array, "..."]:
@@ -329,7 +329,7 @@ def mean(df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.mean", lambda df: _valid(df, df), df=df)
+    return evaluated("mean", lambda df: _valid(df, df), df=df)
 
 
 def variance(df: ArrayLike) -> Float[Array, "..."]:
@@ -358,7 +358,7 @@ def variance(df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.variance", lambda df: _valid(df, 2 * df), df=df)
+    return evaluated("variance", lambda df: _valid(df, 2 * df), df=df)
 
 
 def mode(df: ArrayLike) -> Float[Array, "..."]:
@@ -387,7 +387,7 @@ def mode(df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.mode", lambda df: _valid(df, jnp.maximum(df - 2, 0)), df=df)
+    return evaluated("mode", lambda df: _valid(df, jnp.maximum(df - 2, 0)), df=df)
 
 
 def entropy(df: ArrayLike) -> Float[Array, "..."]:
@@ -416,10 +416,10 @@ def entropy(df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.entropy", _entropy, df=df)
+    return evaluated("entropy", _entropy, df=df)
 
 
-def kl(p_df: ArrayLike, q_df: ArrayLike) -> Float[Array, "..."]:
+def kl(df_p: ArrayLike, df_q: ArrayLike) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two chi-squared laws from another.
 
         log Γ(b) − log Γ(a) − (b − a) ψ(a),    a = ν/2 of p, b that of q
@@ -430,8 +430,8 @@ def kl(p_df: ArrayLike, q_df: ArrayLike) -> Float[Array, "..."]:
         ∂/∂b = ψ(b) − ψ(a),    ∂/∂a = (a − b) ψ′(a)
 
     Args:
-        p_df: The degrees of freedom of p.
-        q_df: The degrees of freedom of q.
+        df_p: The degrees of freedom of p.
+        df_q: The degrees of freedom of q.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -448,7 +448,7 @@ def kl(p_df: ArrayLike, q_df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("chi_squared.kl", _kl, p_df=p_df, q_df=q_df)
+    return evaluated("kl", _kl, df_p=df_p, df_q=df_q)
 
 
 def sample(
@@ -480,13 +480,13 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    shape = sample_shape("chi_squared.sample", shape, df=df)
-    _checks.key("chi_squared.sample", key)
+    shape = sample_shape("sample", shape, df=df)
+    _checks.key("sample", key)
 
     def draws(df):
         return _valid(df, 2 * jax.random.gamma(key, 0.5 * df, shape, df.dtype))
 
-    return evaluated("chi_squared.sample", draws, df=jnp.broadcast_to(df, shape))
+    return evaluated("sample", draws, df=jnp.broadcast_to(df, shape))
 
 
 def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> Float[Array, "*batch"]:
@@ -514,7 +514,7 @@ def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> Float[Array, "*bat
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return _fitted(*observations("chi_squared.fit", weights, x=x))
+    return _fitted(*observations("fit", weights, x=x))
 
 
 def score(x: ArrayLike, df: ArrayLike) -> tuple[Float[Array, "..."], ...]:
@@ -541,7 +541,7 @@ def score(x: ArrayLike, df: ArrayLike) -> tuple[Float[Array, "..."], ...]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return score_of("chi_squared.score", _of_gamma(_tails.log_density), (1,), x=x, df=df)
+    return score_of("score", _of_gamma(_tails.log_density), (1,), x=x, df=df)
 
 
 def fisher_information(df: ArrayLike) -> Float[Array, "..."]:
@@ -571,4 +571,4 @@ def fisher_information(df: ArrayLike) -> Float[Array, "..."]:
     def information(df):
         return _valid(df, 0.25 * trigamma(0.5 * df))
 
-    return symmetric((evaluated("chi_squared.fisher_information", information, df=df),))
+    return symmetric((evaluated("fisher_information", information, df=df),))

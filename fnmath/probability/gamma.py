@@ -49,9 +49,9 @@ def _entropy(a: jax.Array, scale: jax.Array) -> jax.Array:
     return _valid(a, scale, gamma_entropy(a) + jnp.log(scale))
 
 
-def _kl(p_a: jax.Array, p_scale: jax.Array, q_a: jax.Array, q_scale: jax.Array) -> jax.Array:
-    value = gamma_kl(p_a, p_scale, q_a, q_scale)
-    return _valid(p_a, p_scale, _valid(q_a, q_scale, value))
+def _kl(a_p: jax.Array, scale_p: jax.Array, a_q: jax.Array, scale_q: jax.Array) -> jax.Array:
+    value = gamma_kl(a_p, scale_p, a_q, scale_q)
+    return _valid(a_p, scale_p, _valid(a_q, scale_q, value))
 
 
 def _shape_of(lag: jax.Array) -> jax.Array:
@@ -71,7 +71,7 @@ def _fitted(x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
     return a, mean / a
 
 
-def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Density of the gamma law.
 
         f(x) = zᵃ⁻¹ exp(−z)/(Γ(a) s),    z = x/s
@@ -99,10 +99,10 @@ def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.pdf", _tails.density, x=x, a=a, scale=scale)
+    return evaluated("pdf", _tails.density, x=x, a=a, scale=scale)
 
 
-def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm of the density, in nats, of the gamma law.
 
         log f(x) = (a − 1) log z − z − log Γ(a) − log s
@@ -130,10 +130,10 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.logpdf", _tails.log_density, x=x, a=a, scale=scale)
+    return evaluated("logpdf", _tails.log_density, x=x, a=a, scale=scale)
 
 
-def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Probability, under the gamma law, of at most x.
 
         F(x) = P(a, x/s)
@@ -162,10 +162,10 @@ def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.cdf", _tails.tail_function("lower"), x=x, a=a, scale=scale)
+    return evaluated("cdf", _tails.tail_function("lower"), x=x, a=a, scale=scale)
 
 
-def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the gamma law, of at most x.
 
         log F(x)        right where F itself is below all numbers
@@ -193,10 +193,10 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.logcdf", _tails.tail_function("log_lower"), x=x, a=a, scale=scale)
+    return evaluated("logcdf", _tails.tail_function("log_lower"), x=x, a=a, scale=scale)
 
 
-def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Probability, under the gamma law, of more than x.
 
         1 − F(x)        right to the last place where it is small
@@ -224,10 +224,10 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.sf", _tails.tail_function("upper"), x=x, a=a, scale=scale)
+    return evaluated("sf", _tails.tail_function("upper"), x=x, a=a, scale=scale)
 
 
-def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the gamma law, of more than x.
 
         log(1 − F(x))        right where 1 − F itself is below all numbers
@@ -255,10 +255,10 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.logsf", _tails.tail_function("log_upper"), x=x, a=a, scale=scale)
+    return evaluated("logsf", _tails.tail_function("log_upper"), x=x, a=a, scale=scale)
 
 
-def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Quantile of the gamma law.
 
         x with F(x) = q
@@ -286,10 +286,10 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.ppf", _scaled("lower"), q=q, a=a, scale=scale)
+    return evaluated("ppf", _scaled("lower"), q=q, a=a, scale=scale)
 
 
-def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Quantile from above of the gamma law.
 
         x with 1 − F(x) = q        right for q far below the spacing of numbers at 1
@@ -317,10 +317,10 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.isf", _scaled("upper"), q=q, a=a, scale=scale)
+    return evaluated("isf", _scaled("upper"), q=q, a=a, scale=scale)
 
 
-def mean(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mean of the gamma law.
 
         a s
@@ -347,10 +347,10 @@ def mean(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.mean", lambda a, scale: _valid(a, scale, a * scale), a=a, scale=scale)
+    return evaluated("mean", lambda a, scale: _valid(a, scale, a * scale), a=a, scale=scale)
 
 
-def variance(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Variance of the gamma law.
 
         a s²
@@ -378,11 +378,11 @@ def variance(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         §17.3.
     """
     return evaluated(
-        "gamma.variance", lambda a, scale: _valid(a, scale, a * scale * scale), a=a, scale=scale
+        "variance", lambda a, scale: _valid(a, scale, a * scale * scale), a=a, scale=scale
     )
 
 
-def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mode of the gamma law.
 
         max(a − 1, 0) s
@@ -410,14 +410,14 @@ def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         §17.3.
     """
     return evaluated(
-        "gamma.mode",
+        "mode",
         lambda a, scale: _valid(a, scale, jnp.maximum(a - 1, 0) * scale),
         a=a,
         scale=scale,
     )
 
 
-def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Differential entropy, in nats, of the gamma law.
 
         a + log s + log Γ(a) + (1 − a) ψ(a)
@@ -444,11 +444,11 @@ def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.entropy", _entropy, a=a, scale=scale)
+    return evaluated("entropy", _entropy, a=a, scale=scale)
 
 
 def kl(
-    p_a: ArrayLike, p_scale: ArrayLike, q_a: ArrayLike, q_scale: ArrayLike
+    a_p: ArrayLike, scale_p: ArrayLike, a_q: ArrayLike, scale_q: ArrayLike
 ) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two gamma laws from another.
 
@@ -461,10 +461,10 @@ def kl(
         ∂/∂b = ψ(b) − ψ(a) − log r,    ∂/∂a = (a − b) ψ′(a) + r − 1
 
     Args:
-        p_a: The shape of p.
-        p_scale: The scale of p.
-        q_a: The shape of q.
-        q_scale: The scale of q.
+        a_p: The shape of p.
+        scale_p: The scale of p.
+        a_q: The shape of q.
+        scale_q: The scale of q.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -481,11 +481,11 @@ def kl(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("gamma.kl", _kl, p_a=p_a, p_scale=p_scale, q_a=q_a, q_scale=q_scale)
+    return evaluated("kl", _kl, a_p=a_p, scale_p=scale_p, a_q=a_q, scale_q=scale_q)
 
 
 def sample(
-    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike, *, shape: tuple[int, ...] | None = None
+    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike = 1.0, *, shape: tuple[int, ...] | None = None
 ) -> Float[Array, "..."]:
     """Random numbers drawn from the gamma law.
 
@@ -515,13 +515,13 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    shape = sample_shape("gamma.sample", shape, a=a, scale=scale)
-    _checks.key("gamma.sample", key)
+    shape = sample_shape("sample", shape, a=a, scale=scale)
+    _checks.key("sample", key)
 
     def draws(a, scale):
         return _valid(a, scale, scale * jax.random.gamma(key, a, shape, a.dtype))
 
-    return evaluated("gamma.sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
+    return evaluated("sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
 
 
 def fit(
@@ -553,10 +553,10 @@ def fit(
     Source:
         Minka, Estimating a gamma distribution (2002).
     """
-    return _fitted(*observations("gamma.fit", weights, x=x))
+    return _fitted(*observations("fit", weights, x=x))
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Array, "..."], ...]:
     """Derivatives of the logarithm of the density by the parameters of the gamma law.
 
         log z − ψ(a),    (z − a)/s
@@ -581,10 +581,10 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, ".
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return score_of("gamma.score", _tails.log_density, (1, 2), x=x, a=a, scale=scale)
+    return score_of("score", _tails.log_density, (1, 2), x=x, a=a, scale=scale)
 
 
-def fisher_information(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Fisher information, per observation, of the parameters of the gamma law.
 
         [[ψ′(a), 1/s], [1/s, a/s²]]
@@ -614,5 +614,5 @@ def fisher_information(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         lambda a, scale: _valid(a, scale, 1 / scale),
         lambda a, scale: _valid(a, scale, a / scale / scale),
     ]
-    of = [evaluated("gamma.fisher_information", row, a=a, scale=scale) for row in rows]
+    of = [evaluated("fisher_information", row, a=a, scale=scale) for row in rows]
     return symmetric((of[0], of[1]), (of[2],))

@@ -126,13 +126,13 @@ def _entropy(a: jax.Array, scale: jax.Array) -> jax.Array:
     return _valid(a, scale, inverse_gamma_entropy(a) + jnp.log(scale))
 
 
-def _kl(p_a: jax.Array, p_scale: jax.Array, q_a: jax.Array, q_scale: jax.Array) -> jax.Array:
+def _kl(a_p: jax.Array, scale_p: jax.Array, a_q: jax.Array, scale_q: jax.Array) -> jax.Array:
     """The divergence of the gamma laws of 1/x, whose scales are 1/s."""
-    value = gamma_kl(p_a, q_scale, q_a, p_scale)
-    return _valid(p_a, p_scale, _valid(q_a, q_scale, value))
+    value = gamma_kl(a_p, scale_q, a_q, scale_p)
+    return _valid(a_p, scale_p, _valid(a_q, scale_q, value))
 
 
-def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Density of the inverse gamma law.
 
         f(x) = zᵃ⁺¹ exp(−z)/(Γ(a) s),    z = s/x
@@ -160,10 +160,10 @@ def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.pdf", _density, x=x, a=a, scale=scale)
+    return evaluated("pdf", _density, x=x, a=a, scale=scale)
 
 
-def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm of the density, in nats, of the inverse gamma law.
 
         log f(x) = (a + 1) log z − z − log Γ(a) − log s
@@ -191,10 +191,10 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.logpdf", _log_density, x=x, a=a, scale=scale)
+    return evaluated("logpdf", _log_density, x=x, a=a, scale=scale)
 
 
-def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Probability, under the inverse gamma law, of at most x.
 
         F(x) = Q(a, s/x)
@@ -222,10 +222,10 @@ def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.cdf", _tail("lower"), x=x, a=a, scale=scale)
+    return evaluated("cdf", _tail("lower"), x=x, a=a, scale=scale)
 
 
-def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the inverse gamma law, of at most x.
 
         log F(x)        right where F itself is below all numbers
@@ -253,10 +253,10 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.logcdf", _tail("log_lower"), x=x, a=a, scale=scale)
+    return evaluated("logcdf", _tail("log_lower"), x=x, a=a, scale=scale)
 
 
-def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Probability, under the inverse gamma law, of more than x.
 
         1 − F(x)        right to the last place where it is small
@@ -284,10 +284,10 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.sf", _tail("upper"), x=x, a=a, scale=scale)
+    return evaluated("sf", _tail("upper"), x=x, a=a, scale=scale)
 
 
-def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the inverse gamma law, of more than x.
 
         log(1 − F(x))        right where 1 − F itself is below all numbers
@@ -315,10 +315,10 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.logsf", _tail("log_upper"), x=x, a=a, scale=scale)
+    return evaluated("logsf", _tail("log_upper"), x=x, a=a, scale=scale)
 
 
-def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Quantile of the inverse gamma law.
 
         x with F(x) = q
@@ -346,10 +346,10 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.ppf", _inverted("lower"), q=q, a=a, scale=scale)
+    return evaluated("ppf", _inverted("lower"), q=q, a=a, scale=scale)
 
 
-def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Quantile from above of the inverse gamma law.
 
         x with 1 − F(x) = q        right for q far below the spacing of numbers at 1
@@ -377,10 +377,10 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.isf", _inverted("upper"), q=q, a=a, scale=scale)
+    return evaluated("isf", _inverted("upper"), q=q, a=a, scale=scale)
 
 
-def mean(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mean of the inverse gamma law.
 
         s/(a − 1)        for a > 1, else ∞
@@ -404,10 +404,10 @@ def mean(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.mean", _mean, a=a, scale=scale)
+    return evaluated("mean", _mean, a=a, scale=scale)
 
 
-def variance(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Variance of the inverse gamma law.
 
         s²/((a − 1)² (a − 2))        for a > 2, ∞ for 1 < a ≤ 2
@@ -431,10 +431,10 @@ def variance(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.variance", _variance, a=a, scale=scale)
+    return evaluated("variance", _variance, a=a, scale=scale)
 
 
-def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mode of the inverse gamma law.
 
         s/(a + 1)
@@ -458,12 +458,10 @@ def mode(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated(
-        "inverse_gamma.mode", lambda a, scale: _valid(a, scale, scale / (a + 1)), a=a, scale=scale
-    )
+    return evaluated("mode", lambda a, scale: _valid(a, scale, scale / (a + 1)), a=a, scale=scale)
 
 
-def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Differential entropy, in nats, of the inverse gamma law.
 
         a + log s + log Γ(a) − (1 + a) ψ(a)
@@ -490,21 +488,21 @@ def entropy(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.entropy", _entropy, a=a, scale=scale)
+    return evaluated("entropy", _entropy, a=a, scale=scale)
 
 
 def kl(
-    p_a: ArrayLike, p_scale: ArrayLike, q_a: ArrayLike, q_scale: ArrayLike
+    a_p: ArrayLike, scale_p: ArrayLike, a_q: ArrayLike, scale_q: ArrayLike
 ) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two inverse gamma laws from another.
 
         KL of the gamma laws of 1/x        no one-to-one map of x changes it
 
     Args:
-        p_a: The shape of p.
-        p_scale: The scale of p.
-        q_a: The shape of q.
-        q_scale: The scale of q.
+        a_p: The shape of p.
+        scale_p: The scale of p.
+        a_q: The shape of q.
+        scale_q: The scale of q.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -521,11 +519,11 @@ def kl(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("inverse_gamma.kl", _kl, p_a=p_a, p_scale=p_scale, q_a=q_a, q_scale=q_scale)
+    return evaluated("kl", _kl, a_p=a_p, scale_p=scale_p, a_q=a_q, scale_q=scale_q)
 
 
 def sample(
-    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike, *, shape: tuple[int, ...] | None = None
+    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike = 1.0, *, shape: tuple[int, ...] | None = None
 ) -> Float[Array, "..."]:
     """Random numbers drawn from the inverse gamma law.
 
@@ -554,13 +552,13 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    shape = sample_shape("inverse_gamma.sample", shape, a=a, scale=scale)
-    _checks.key("inverse_gamma.sample", key)
+    shape = sample_shape("sample", shape, a=a, scale=scale)
+    _checks.key("sample", key)
 
     def draws(a: jax.Array, scale: jax.Array) -> jax.Array:
         return _valid(a, scale, scale * jnp.exp(-jax.random.loggamma(key, a, shape, a.dtype)))
 
-    return evaluated("inverse_gamma.sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
+    return evaluated("sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
 
 
 def fit(
@@ -590,12 +588,12 @@ def fit(
     Source:
         Minka, Estimating a gamma distribution (2002).
     """
-    x, w = observations("inverse_gamma.fit", weights, x=x)
+    x, w = observations("fit", weights, x=x)
     a, over_scale = gamma.fit(1 / x, weights=w)
     return a, 1 / over_scale
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Array, "..."], ...]:
     """Derivatives of the logarithm of the density by the parameters of the inverse gamma law.
 
         log z − ψ(a),    (a − z)/s
@@ -620,10 +618,10 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, ".
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return score_of("inverse_gamma.score", _log_density, (1, 2), x=x, a=a, scale=scale)
+    return score_of("score", _log_density, (1, 2), x=x, a=a, scale=scale)
 
 
-def fisher_information(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Fisher information, per observation, of the parameters of the inverse gamma law.
 
         [[ψ′(a), −1/s], [−1/s, a/s²]]
@@ -653,5 +651,5 @@ def fisher_information(a: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
         lambda a, scale: _valid(a, scale, -1 / scale),
         lambda a, scale: _valid(a, scale, a / scale / scale),
     ]
-    of = [evaluated("inverse_gamma.fisher_information", row, a=a, scale=scale) for row in rows]
+    of = [evaluated("fisher_information", row, a=a, scale=scale) for row in rows]
     return symmetric((of[0], of[1]), (of[2],))

@@ -114,9 +114,9 @@ def _entropy(n: jax.Array, p: jax.Array) -> jax.Array:
     return _valid(n, p, jnp.where(inside, entropy_of_waiting(log_pmf, some), 0))
 
 
-def _kl(p_n: jax.Array, p_p: jax.Array, q_n: jax.Array, q_p: jax.Array) -> jax.Array:
-    same = p_n * (bernoulli_kl(p_p, q_p) / p_p)
-    return _valid(p_n, p_p, _valid(q_n, q_p, jnp.where(p_n == q_n, same, jnp.nan)))
+def _kl(n_p: jax.Array, p_p: jax.Array, n_q: jax.Array, p_q: jax.Array) -> jax.Array:
+    same = n_p * (bernoulli_kl(p_p, p_q) / p_p)
+    return _valid(n_p, p_p, _valid(n_q, p_q, jnp.where(n_p == n_q, same, jnp.nan)))
 
 
 def _fitted(k: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -162,7 +162,7 @@ def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.pmf", _at_counts(_density.waiting, 0.0), k=k, n=n, p=p)
+    return evaluated("pmf", _at_counts(_density.waiting, 0.0), k=k, n=n, p=p)
 
 
 def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -192,9 +192,7 @@ def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated(
-        "negative_binomial.logpmf", _at_counts(_density.log_waiting, -jnp.inf), k=k, n=n, p=p
-    )
+    return evaluated("logpmf", _at_counts(_density.log_waiting, -jnp.inf), k=k, n=n, p=p)
 
 
 def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -225,7 +223,7 @@ def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.cdf", _tail("lower"), k=k, n=n, p=p)
+    return evaluated("cdf", _tail("lower"), k=k, n=n, p=p)
 
 
 def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -255,7 +253,7 @@ def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.logcdf", _tail("log_lower"), k=k, n=n, p=p)
+    return evaluated("logcdf", _tail("log_lower"), k=k, n=n, p=p)
 
 
 def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -285,7 +283,7 @@ def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.sf", _tail("upper"), k=k, n=n, p=p)
+    return evaluated("sf", _tail("upper"), k=k, n=n, p=p)
 
 
 def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -315,7 +313,7 @@ def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.logsf", _tail("log_upper"), k=k, n=n, p=p)
+    return evaluated("logsf", _tail("log_upper"), k=k, n=n, p=p)
 
 
 def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -345,7 +343,7 @@ def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.ppf", _ppf, q=q, n=n, p=p)
+    return evaluated("ppf", _ppf, q=q, n=n, p=p)
 
 
 def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -375,7 +373,7 @@ def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.isf", _isf, q=q, n=n, p=p)
+    return evaluated("isf", _isf, q=q, n=n, p=p)
 
 
 def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -404,9 +402,7 @@ def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated(
-        "negative_binomial.mean", lambda n, p: _valid(n, p, n * ((1 - p) / p)), n=n, p=p
-    )
+    return evaluated("mean", lambda n, p: _valid(n, p, n * ((1 - p) / p)), n=n, p=p)
 
 
 def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -432,9 +428,7 @@ def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated(
-        "negative_binomial.variance", lambda n, p: _valid(n, p, n * ((1 - p) / p) / p), n=n, p=p
-    )
+    return evaluated("variance", lambda n, p: _valid(n, p, n * ((1 - p) / p) / p), n=n, p=p)
 
 
 def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -462,7 +456,7 @@ def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.mode", _mode, n=n, p=p)
+    return evaluated("mode", _mode, n=n, p=p)
 
 
 def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
@@ -491,10 +485,10 @@ def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.entropy", _entropy, n=n, p=p)
+    return evaluated("entropy", _entropy, n=n, p=p)
 
 
-def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[Array, "..."]:
+def kl(n_p: ArrayLike, p_p: ArrayLike, n_q: ArrayLike, p_q: ArrayLike) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two negative binomial laws from another.
 
         n/r [r log(r/t) + (1 − r) log((1 − r)/(1 − t))]        of equal n
@@ -502,10 +496,10 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
     For different n, of which the sum has no closed form, it is nan.
 
     Args:
-        p_n: The number n of successes of p.
+        n_p: The number n of successes of p.
         p_p: The probability of success of p, here r.
-        q_n: The number of successes of q.
-        q_p: The probability of success of q, here t.
+        n_q: The number of successes of q.
+        p_q: The probability of success of q, here t.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -521,7 +515,7 @@ def kl(p_n: ArrayLike, p_p: ArrayLike, q_n: ArrayLike, q_p: ArrayLike) -> Float[
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return evaluated("negative_binomial.kl", _kl, p_n=p_n, p_p=p_p, q_n=q_n, q_p=q_p)
+    return evaluated("kl", _kl, n_p=n_p, p_p=p_p, n_q=n_q, p_q=p_q)
 
 
 def sample(
@@ -553,8 +547,8 @@ def sample(
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    shape = sample_shape("negative_binomial.sample", shape, n=n, p=p)
-    _checks.key("negative_binomial.sample", key)
+    shape = sample_shape("sample", shape, n=n, p=p)
+    _checks.key("sample", key)
     dtype = jnp.promote_types(floating_dtype(n, p), jnp.float32)
     n, p = jnp.asarray(n, dtype), jnp.asarray(p, dtype)
     of_gamma, of_poisson = jax.random.split(key)
@@ -591,7 +585,7 @@ def fit(
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return _fitted(*observations("negative_binomial.fit", weights, k=k))
+    return _fitted(*observations("fit", weights, k=k))
 
 
 def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."], ...]:
@@ -618,6 +612,4 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §5.1 to §5.3.
     """
-    return score_of(
-        "negative_binomial.score", _at_counts(_density.log_waiting, -jnp.inf), (1, 2), k=k, n=n, p=p
-    )
+    return score_of("score", _at_counts(_density.log_waiting, -jnp.inf), (1, 2), k=k, n=n, p=p)

@@ -100,8 +100,8 @@ def _entropy(mu: jax.Array) -> jax.Array:
     return _valid(mu, jnp.where(mu > 0, value, 0))
 
 
-def _kl(p_mu: jax.Array, q_mu: jax.Array) -> jax.Array:
-    return _valid(p_mu, _valid(q_mu, poisson_kl(p_mu, q_mu)))
+def _kl(mu_p: jax.Array, mu_q: jax.Array) -> jax.Array:
+    return _valid(mu_p, _valid(mu_q, poisson_kl(mu_p, mu_q)))
 
 
 def pmf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -130,7 +130,7 @@ def pmf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.pmf", _at_counts(_tails.density, 0.0), k=k, mu=mu)
+    return evaluated("pmf", _at_counts(_tails.density, 0.0), k=k, mu=mu)
 
 
 def logpmf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -159,7 +159,7 @@ def logpmf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.logpmf", _at_counts(_tails.log_density, -jnp.inf), k=k, mu=mu)
+    return evaluated("logpmf", _at_counts(_tails.log_density, -jnp.inf), k=k, mu=mu)
 
 
 def cdf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -188,7 +188,7 @@ def cdf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.cdf", _tail("lower"), k=k, mu=mu)
+    return evaluated("cdf", _tail("lower"), k=k, mu=mu)
 
 
 def logcdf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -217,7 +217,7 @@ def logcdf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.logcdf", _tail("log_lower"), k=k, mu=mu)
+    return evaluated("logcdf", _tail("log_lower"), k=k, mu=mu)
 
 
 def sf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -246,7 +246,7 @@ def sf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.sf", _tail("upper"), k=k, mu=mu)
+    return evaluated("sf", _tail("upper"), k=k, mu=mu)
 
 
 def logsf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -275,7 +275,7 @@ def logsf(k: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.logsf", _tail("log_upper"), k=k, mu=mu)
+    return evaluated("logsf", _tail("log_upper"), k=k, mu=mu)
 
 
 def ppf(q: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -304,7 +304,7 @@ def ppf(q: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.ppf", _ppf, q=q, mu=mu)
+    return evaluated("ppf", _ppf, q=q, mu=mu)
 
 
 def isf(q: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
@@ -333,7 +333,7 @@ def isf(q: ArrayLike, mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.isf", _isf, q=q, mu=mu)
+    return evaluated("isf", _isf, q=q, mu=mu)
 
 
 def mean(mu: ArrayLike) -> Float[Array, "..."]:
@@ -361,7 +361,7 @@ def mean(mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.mean", lambda mu: _valid(mu, mu), mu=mu)
+    return evaluated("mean", lambda mu: _valid(mu, mu), mu=mu)
 
 
 def variance(mu: ArrayLike) -> Float[Array, "..."]:
@@ -389,7 +389,7 @@ def variance(mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.variance", lambda mu: _valid(mu, mu), mu=mu)
+    return evaluated("variance", lambda mu: _valid(mu, mu), mu=mu)
 
 
 def mode(mu: ArrayLike) -> Float[Array, "..."]:
@@ -416,7 +416,7 @@ def mode(mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.mode", lambda mu: _valid(mu, jnp.floor(mu)), mu=mu)
+    return evaluated("mode", lambda mu: _valid(mu, jnp.floor(mu)), mu=mu)
 
 
 def entropy(mu: ArrayLike) -> Float[Array, "..."]:
@@ -444,10 +444,10 @@ def entropy(mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.entropy", _entropy, mu=mu)
+    return evaluated("entropy", _entropy, mu=mu)
 
 
-def kl(p_mu: ArrayLike, q_mu: ArrayLike) -> Float[Array, "..."]:
+def kl(mu_p: ArrayLike, mu_q: ArrayLike) -> Float[Array, "..."]:
     """Divergence KL(p ‖ q), in nats, of one of two of Poisson's laws from another.
 
         μ log(μ/ν) − μ + ν
@@ -456,8 +456,8 @@ def kl(p_mu: ArrayLike, q_mu: ArrayLike) -> Float[Array, "..."]:
         ∂/∂μ = log(μ/ν),    ∂/∂ν = 1 − μ/ν
 
     Args:
-        p_mu: The mean μ of p.
-        q_mu: The mean ν of q.
+        mu_p: The mean μ of p.
+        mu_q: The mean ν of q.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -473,7 +473,7 @@ def kl(p_mu: ArrayLike, q_mu: ArrayLike) -> Float[Array, "..."]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return evaluated("poisson.kl", _kl, p_mu=p_mu, q_mu=q_mu)
+    return evaluated("kl", _kl, mu_p=mu_p, mu_q=mu_q)
 
 
 def sample(
@@ -504,8 +504,8 @@ def sample(
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    shape = sample_shape("poisson.sample", shape, mu=mu)
-    _checks.key("poisson.sample", key)
+    shape = sample_shape("sample", shape, mu=mu)
+    _checks.key("sample", key)
     mu = jnp.asarray(mu, jnp.promote_types(floating_dtype(mu), jnp.float32))
     return jax.random.poisson(key, mu, shape, jnp.int32)
 
@@ -534,7 +534,7 @@ def fit(k: ArrayLike, *, weights: ArrayLike | None = None) -> Float[Array, "*bat
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    k, w = observations("poisson.fit", weights, k=k)
+    k, w = observations("fit", weights, k=k)
     return jnp.sum(w * k, -1)
 
 
@@ -561,7 +561,7 @@ def score(k: ArrayLike, mu: ArrayLike) -> tuple[Float[Array, "..."], ...]:
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §4.1 to §4.7.
     """
-    return score_of("poisson.score", _at_counts(_tails.log_density, -jnp.inf), (1,), k=k, mu=mu)
+    return score_of("score", _at_counts(_tails.log_density, -jnp.inf), (1,), k=k, mu=mu)
 
 
 def fisher_information(mu: ArrayLike) -> Float[Array, "..."]:
@@ -590,4 +590,4 @@ def fisher_information(mu: ArrayLike) -> Float[Array, "..."]:
     def information(mu):
         return _valid(mu, 1 / mu)
 
-    return symmetric((evaluated("poisson.fisher_information", information, mu=mu),))
+    return symmetric((evaluated("fisher_information", information, mu=mu),))

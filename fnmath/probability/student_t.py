@@ -53,29 +53,19 @@ def _entropy(df: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
     return _valid(df, loc, scale, standard + jnp.log(scale))
 
 
-def _information_of_df(df: jax.Array) -> jax.Array:
-    """The derivative of the mean score by ν: ½ of that of what the constant lacks."""
-    one = jnp.ones_like(df)
-    bend = jax.jvp(_tails.constant_slope, (df,), (one,))[1]
-    return bend - 0.5 * (df + 5) / (df * (df + 1) * (df + 3)) + 0.5 / (df * df) * 0
-
-
-def _level(log_w: jax.Array, w: jax.Array, nu: jax.Array) -> jax.Array:
-    """The derivative of the likelihood by ν, of the expected weights w."""
-    half, more = 0.5 * nu, 0.5 * (nu + 1)
-    own = jnp.log(half) - digamma(half) + 1
-    return own + log_w - w + digamma(more) - jnp.log(more)
-
-
 def _df_of(log_w: jax.Array, w: jax.Array, nu: jax.Array) -> jax.Array:
     """The ν of which that derivative is 0, by halves of log ν from 10⁻² to 10⁴."""
-    low, high = jnp.full_like(log_w, -4.6), jnp.full_like(log_w, 9.2)
     spread = digamma(0.5 * (nu + 1)) - jnp.log(0.5 * (nu + 1))
-    for _ in range(30):
+
+    def halved(_: int, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = bracket
         middle = 0.5 * (low + high)
         half = 0.5 * jnp.exp(middle)
         rising = jnp.log(half) - digamma(half) + 1 + log_w - w + spread > 0
-        low, high = jnp.where(rising, middle, low), jnp.where(rising, high, middle)
+        return jnp.where(rising, middle, low), jnp.where(rising, high, middle)
+
+    bracket = jnp.full_like(log_w, -4.6), jnp.full_like(log_w, 9.2)
+    low, high = jax.lax.fori_loop(0, 30, halved, bracket)
     return jnp.exp(0.5 * (low + high))
 
 
@@ -99,7 +89,9 @@ def _fitted(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array, jax
     return jax.lax.fori_loop(0, 300, step, start)
 
 
-def pdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def pdf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Density of Student's law.
 
         f(x) = (1 + u)^(−(ν + 1)/2)/(√ν B(½, ν/2) σ),    u = s²/ν
@@ -128,10 +120,12 @@ def pdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.pdf", _tails.density, x=x, df=df, loc=loc, scale=scale)
+    return evaluated("pdf", _tails.density, x=x, df=df, loc=loc, scale=scale)
 
 
-def logpdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logpdf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm of the density, in nats, of Student's law.
 
         log f(x) = −½ (ν + 1) log(1 + u) − log B(½, ν/2) − ½ log ν − log σ
@@ -161,10 +155,12 @@ def logpdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Flo
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.logpdf", _tails.log_density, x=x, df=df, loc=loc, scale=scale)
+    return evaluated("logpdf", _tails.log_density, x=x, df=df, loc=loc, scale=scale)
 
 
-def cdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def cdf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Probability, under Student's law, of at most x.
 
         F(x) = 1 − ½ I_κ(ν/2, ½),    κ = 1/(1 + u)        for x > μ
@@ -194,12 +190,12 @@ def cdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated(
-        "student_t.cdf", _tails.tail_function("lower"), x=x, df=df, loc=loc, scale=scale
-    )
+    return evaluated("cdf", _tails.tail_function("lower"), x=x, df=df, loc=loc, scale=scale)
 
 
-def logcdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logcdf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under Student's law, of at most x.
 
         log F(x)        right where F itself is below all numbers
@@ -228,12 +224,12 @@ def logcdf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Flo
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated(
-        "student_t.logcdf", _tails.tail_function("log_lower"), x=x, df=df, loc=loc, scale=scale
-    )
+    return evaluated("logcdf", _tails.tail_function("log_lower"), x=x, df=df, loc=loc, scale=scale)
 
 
-def sf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def sf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Probability, under Student's law, of more than x.
 
         1 − F(x)        right to the last place where it is small
@@ -262,12 +258,12 @@ def sf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[A
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated(
-        "student_t.sf", _tails.tail_function("upper"), x=x, df=df, loc=loc, scale=scale
-    )
+    return evaluated("sf", _tails.tail_function("upper"), x=x, df=df, loc=loc, scale=scale)
 
 
-def logsf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def logsf(
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under Student's law, of more than x.
 
         log(1 − F(x))        right where 1 − F itself is below all numbers
@@ -296,12 +292,12 @@ def logsf(x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Floa
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated(
-        "student_t.logsf", _tails.tail_function("log_upper"), x=x, df=df, loc=loc, scale=scale
-    )
+    return evaluated("logsf", _tails.tail_function("log_upper"), x=x, df=df, loc=loc, scale=scale)
 
 
-def ppf(q: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def ppf(
+    q: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Quantile of Student's law.
 
         x with F(x) = q
@@ -330,10 +326,12 @@ def ppf(q: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.ppf", _moved("lower"), q=q, df=df, loc=loc, scale=scale)
+    return evaluated("ppf", _moved("lower"), q=q, df=df, loc=loc, scale=scale)
 
 
-def isf(q: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def isf(
+    q: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Quantile from above of Student's law.
 
         x with 1 − F(x) = q        right for q far below the spacing of numbers at 1
@@ -362,10 +360,10 @@ def isf(q: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.isf", _moved("upper"), q=q, df=df, loc=loc, scale=scale)
+    return evaluated("isf", _moved("upper"), q=q, df=df, loc=loc, scale=scale)
 
 
-def mean(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mean(df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mean of Student's law.
 
         μ        for ν > 1
@@ -394,7 +392,7 @@ def mean(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
         §28.4.
     """
     return evaluated(
-        "student_t.mean",
+        "mean",
         lambda df, loc, scale: _valid(df, loc, scale, jnp.where(df > 1, loc, jnp.nan)),
         df=df,
         loc=loc,
@@ -402,7 +400,7 @@ def mean(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
     )
 
 
-def variance(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def variance(df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Variance of Student's law.
 
         σ² ν/(ν − 2)        for ν > 2, ∞ for 1 < ν ≤ 2
@@ -427,10 +425,10 @@ def variance(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, ".
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.variance", _variance, df=df, loc=loc, scale=scale)
+    return evaluated("variance", _variance, df=df, loc=loc, scale=scale)
 
 
-def mode(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def mode(df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mode of Student's law.
 
         μ
@@ -459,7 +457,7 @@ def mode(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
         §28.4.
     """
     return evaluated(
-        "student_t.mode",
+        "mode",
         lambda df, loc, scale: _valid(df, loc, scale, loc),
         df=df,
         loc=loc,
@@ -467,7 +465,7 @@ def mode(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]
     )
 
 
-def entropy(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..."]:
+def entropy(df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Differential entropy, in nats, of Student's law.
 
         ½ (ν + 1) (ψ(½ (ν + 1)) − ψ(½ν)) + log(√ν B(½, ½ν)) + log σ
@@ -492,14 +490,14 @@ def entropy(df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Float[Array, "..
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("student_t.entropy", _entropy, df=df, loc=loc, scale=scale)
+    return evaluated("entropy", _entropy, df=df, loc=loc, scale=scale)
 
 
 def sample(
     key: PRNGKeyArray,
     df: ArrayLike,
-    loc: ArrayLike,
-    scale: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
     *,
     shape: tuple[int, ...] | None = None,
 ) -> Float[Array, "..."]:
@@ -533,8 +531,8 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    shape = sample_shape("student_t.sample", shape, df=df, loc=loc, scale=scale)
-    _checks.key("student_t.sample", key)
+    shape = sample_shape("sample", shape, df=df, loc=loc, scale=scale)
+    _checks.key("sample", key)
     of_normal, of_gamma = jax.random.split(key)
 
     def draws(df: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
@@ -543,7 +541,7 @@ def sample(
         return _valid(df, loc, scale, loc + scale * z * jnp.exp(0.5 * (jnp.log(0.5 * df) - log_g)))
 
     df = jnp.broadcast_to(df, shape)
-    return evaluated("student_t.sample", draws, df=df, loc=loc, scale=scale)
+    return evaluated("sample", draws, df=df, loc=loc, scale=scale)
 
 
 def fit(
@@ -576,11 +574,11 @@ def fit(
         Liu and Rubin, ML estimation of the t distribution using EM and its extensions (1995), §2 to
         §4.
     """
-    return _fitted(*observations("student_t.fit", weights, x=x))
+    return _fitted(*observations("fit", weights, x=x))
 
 
 def score(
-    x: ArrayLike, df: ArrayLike, loc: ArrayLike, scale: ArrayLike
+    x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
 ) -> tuple[Float[Array, "..."], ...]:
     """Derivatives of the logarithm of the density by the parameters of Student's law.
 
@@ -605,6 +603,4 @@ def score(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return score_of(
-        "student_t.score", _tails.log_density, (1, 2, 3), x=x, df=df, loc=loc, scale=scale
-    )
+    return score_of("score", _tails.log_density, (1, 2, 3), x=x, df=df, loc=loc, scale=scale)

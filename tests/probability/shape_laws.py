@@ -5,7 +5,7 @@ all its derivatives that are asked by another one.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import ClassVar
 
@@ -27,17 +27,16 @@ Row = Sequence[float]
 
 def mistakes(family, arguments):
     """A row for the TypeError and one for the ValueError of each function of arguments alone."""
-    name = family.__name__.rpartition(".")[2]
     rows = []
     for function, names in arguments.items():
         values = [jnp.ones(2)] * len(names)
         of_type = (1j * jnp.ones(2), *values[1:])
-        first = f"{name}.{function}: {names[0]} has dtype complex64; wanted real numbers"
+        first = f"{function}: {names[0]} has dtype complex64; wanted real numbers"
         rows.append(Mistake(getattr(family, function), of_type, {}, TypeError, first))
         if len(names) > 1:
             of_shape = (jnp.ones(3), *values[1:])
             came = " and ".join(f"{n} {(3,) if n == names[0] else (2,)}" for n in names)
-            text = f"{name}.{function}: {came} must have shapes that broadcast"
+            text = f"{function}: {came} must have shapes that broadcast"
             rows.append(Mistake(getattr(family, function), of_shape, {}, ValueError, text))
     return rows
 
@@ -51,7 +50,7 @@ def everything(family):
         found |= {n: getattr(family, n)(q, *of) for n in OF_Q}
         return found | {n: getattr(family, n)(*of) for n in MOMENTS if hasattr(family, n)}
 
-    return jax.jit(jax.vmap(functions))
+    return jax.jit(functions)
 
 
 def in_batches(program, *columns):
@@ -78,26 +77,28 @@ def values(family, parameters, x=0.5, q=0.5):
 
 @functools.cache
 def _slopes(functions, by):
-    """One program for the gradients, and for the derivatives forward in one direction."""
+    """One program for the gradients, and for the derivatives forward, all arguments moving."""
 
     def slopes(*args):
         at = {"x": args[0], "q": args[1]}
         found = {}
         for f, which in functions:
             point = (at[which], *args[2:])
-            found[f"{f.__name__}, reverse"] = jnp.stack(jax.grad(f, by)(*point))
-            moves = tuple(jnp.asarray(float(i in by)) for i in range(len(point)))
-            found[f"{f.__name__}, forward"] = jax.jvp(f, point, moves)[1]
+            # Forward mode, and its transpose, which is reverse mode, of one linear function.
+            push, ones = jax.linearize(f, *point)[1], jnp.ones_like(args[0])
+            found[f"{f.__name__}, forward"] = push(*(ones * (i in by) for i in range(len(point))))
+            pulled = jax.linear_transpose(push, *point)(ones)
+            found[f"{f.__name__}, reverse"] = jnp.stack([pulled[i] for i in by], -1)
         return found
 
-    return jax.jit(jax.vmap(slopes))
+    return jax.jit(slopes)
 
 
-def exact_slope(f, args, i, digits=30):
+def exact_slope(f, args, i, digits=40):
     """The derivative of a formula of mpmath by one argument."""
     with mpmath.workdps(digits):
         args = [mpmath.mpf(float(a)) for a in args]
-        h = mpmath.mpf(10) ** (-digits // 3) * max(args[i], 1)
+        h = mpmath.mpf(10) ** (-digits // 3) * max(abs(args[i]), 1)
         up, down = ([*args[:i], args[i] + s * h, *args[i + 1 :]] for s in (1, -1))
         return float((f(*up) - f(*down)) / (2 * h))
 
@@ -121,7 +122,7 @@ def assert_slopes(exact, points, by, rtol=1e-11):
 
 def law_points(peer):
     """Points and weights of expectations: all counts, or tanh-sinh in the probability."""
-    if hasattr(peer, "pmf") and hasattr(peer.dist, "_pmf"):
+    if isinstance(peer.dist, stats.rv_discrete):
         k = np.arange(0.0, 384.0)
         return k, peer.pmf(k)
     t = np.linspace(-3.2, 3.2, 641)
@@ -139,7 +140,7 @@ class Shapes:
     family: ClassVar[ModuleType]
     peer: ClassVar[Callable]  # SciPy's distribution, frozen, of the parameters
     parameters: ClassVar[Row]
-    bad: ClassVar[Mapping[int, Row]]  # values that a parameter must not have
+    bad: ClassVar[Sequence[tuple[int, Row]]]  # values that a parameter must not have
     pairs: ClassVar[Sequence[tuple[Row, Row]]] = ()  # whose divergence is asked
     entropies: ClassVar[Sequence[Row]] = ()  # of which it is asked
     ends: ClassVar[Sequence[tuple[str, Row, float]]] = ()  # a function, its arguments, its value
@@ -258,7 +259,7 @@ class Shapes:
         """A parameter outside of its domain gives nan from every function; nan in, nan out."""
         rows = [
             [wrong if i == j else p for j, p in enumerate(self.parameters)]
-            for i, some in self.bad.items()
+            for i, some in self.bad
             for wrong in (*some, np.nan)
         ]
         x = 1.0 if self.are_counts else 0.5
