@@ -11,13 +11,19 @@ import math
 import jax
 import jax.numpy as jnp
 
-from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import log_pair
 from fnmath.probability import _beta_tails as tails
 from fnmath.probability._beta_density import density, point
 from fnmath.probability._beta_tails import Point
 from fnmath.probability._log_gammas import log_gamma
-from fnmath.probability._roots_of_tails import Local, normal_quantile, residual, root, slope
+from fnmath.probability._roots_of_tails import (
+    Local,
+    normal_quantile,
+    residual,
+    root,
+    slope,
+    with_derivatives_at,
+)
 
 
 def _from_0(log_p: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -107,16 +113,13 @@ def quantile(kind: str):
     """The x of which the tail, ``"lower"`` or ``"upper"``, is q, as a function of q, a and b."""
     sign = 1 if kind == "lower" else -1
 
-    def by_q(q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        inside, *some = _inside(q, a, b)
-        slope = 1 / density(quantile(kind)(*some), *some[1:])
-        at_end = 1 / density(quantile(kind)(jnp.clip(q, 0, 1), a, b), a, b)
-        return sign * jnp.where(inside, slope, jnp.where(_valid(q, a, b), at_end, jnp.nan))
+    def by_q(x: jax.Array, q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+        slope = 1 / density(jnp.where(_valid(q, a, b), x, 0.5), a, b)
+        return sign * jnp.where(_valid(q, a, b), slope, jnp.nan)
 
     def by_shape(which: int):
-        def slope(q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-            inside, q_, a_, b_ = _inside(q, a, b)
-            x = quantile(kind)(q_, a_, b_)
+        def slope(x: jax.Array, q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+            inside, _, a_, b_ = _inside(q, a, b)
             p = point(jnp.where((x > 0) & (x < 1), x, 0.5), a_, b_)
             change = tails.slopes(p)[which] / tails.hazard(p) * (p.x * p.y)
             change = jnp.where(tails._is_lower(p), -change, change)
@@ -125,7 +128,7 @@ def quantile(kind: str):
 
         return slope
 
-    @with_derivatives(by_q, by_shape(0), by_shape(1))
+    @with_derivatives_at(by_q, by_shape(0), by_shape(1))
     def function(q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
         inside, q_, a_, b_ = _inside(q, a, b)
         x = solved(*target_of(kind, q_), a_, b_).x

@@ -11,11 +11,17 @@ import math
 import jax
 import jax.numpy as jnp
 
-from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import log_pair
 from fnmath.probability import _gamma_tails as tails
 from fnmath.probability._log_gammas import log_gamma
-from fnmath.probability._roots_of_tails import Local, normal_quantile, residual, root, slope
+from fnmath.probability._roots_of_tails import (
+    Local,
+    normal_quantile,
+    residual,
+    root,
+    slope,
+    with_derivatives_at,
+)
 
 
 def _start(target: jax.Array, wanted_lower: jax.Array, a: jax.Array) -> jax.Array:
@@ -72,18 +78,18 @@ def quantile(kind: str):
     """The z of which the tail, ``"lower"`` or ``"upper"``, is q, as a function of q and a."""
     sign = 1 if kind == "lower" else -1
 
-    def by_q(q: jax.Array, a: jax.Array) -> jax.Array:
-        inside, q_, a_ = _inside(q, a)
-        z = quantile(kind)(q_, a_)
+    def by_q(z: jax.Array, q: jax.Array, a: jax.Array) -> jax.Array:
+        inside, _, a_ = _inside(q, a)
+        z = jnp.where(inside, z, 1)
         density = tails.density(z, a_, jnp.ones_like(z))
         at_0 = jnp.where(a < 1, 0, jnp.where(a == 1, 1, jnp.inf))
         ends = jnp.where(q == (0 if kind == "lower" else 1), at_0, jnp.inf)
         ends = jnp.where(_valid(q, a), ends, jnp.nan)
         return sign * jnp.where(inside, 1 / density, ends)
 
-    def by_shape(q: jax.Array, a: jax.Array) -> jax.Array:
-        inside, q_, a_ = _inside(q, a)
-        z = quantile(kind)(q_, a_)
+    def by_shape(z: jax.Array, q: jax.Array, a: jax.Array) -> jax.Array:
+        inside, _, a_ = _inside(q, a)
+        z = jnp.where(inside, z, 1)
         some = jnp.where(z > 0, z, 1)
         one = jnp.ones_like(z)
         is_lower = tails._is_lower(a_, some)
@@ -92,7 +98,7 @@ def quantile(kind: str):
         slope = -jnp.where(is_lower, one, -one) * z * change
         return jnp.where(inside, slope, jnp.where(_valid(q, a), 0, jnp.nan))
 
-    @with_derivatives(by_q, by_shape)
+    @with_derivatives_at(by_q, by_shape)
     def function(q: jax.Array, a: jax.Array) -> jax.Array:
         inside, q_, a_ = _inside(q, a)
         z = _solved(*_target(kind, q_), a_)

@@ -13,17 +13,46 @@ Source: Press, Teukolsky, Vetterling and Flannery, Numerical Recipes (2007), §6
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from fnmath.numerics._pairs import Pair
 from fnmath.probability._tails import Tail
 from fnmath.probability._two_part import negative, summed
 
 MOST = 60  # steps, of which a bracket that starts as wide as the numbers needs some tens
+
+
+Elementwise = Callable[..., jax.Array]
+
+
+def with_derivatives_at(*partials: Elementwise) -> Callable[[Elementwise], Elementwise]:
+    """As ``with_derivatives``, of partials that take the value first, and need not find it again.
+
+    ḟ = Σᵢ ∂ᵢf(f(x), x₁, …, xₙ) · ẋᵢ
+    """
+
+    def decorate(f: Elementwise) -> Elementwise:
+        wrapped = jax.custom_jvp(f)
+
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, jax.Array]:
+            value = wrapped(*primals)
+            terms = [
+                partial(value, *primals) * tangent
+                for partial, tangent in zip(partials, tangents, strict=True)
+                if not isinstance(tangent, SymbolicZero)
+            ]
+            return value, functools.reduce(jnp.add, terms, jnp.zeros_like(value))
+
+        wrapped.defjvp(rule, symbolic_zeros=True)
+        return functools.wraps(f)(lambda *arguments: wrapped(*arguments))
+
+    return decorate
 
 
 class Local(NamedTuple):

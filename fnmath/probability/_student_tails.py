@@ -26,7 +26,14 @@ from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair, product, quotient, total, two_sum
 from fnmath.numerics._series import expm1
 from fnmath.numerics._stirling import lag, student_constant
-from fnmath.probability._roots_of_tails import Local, normal_quantile, residual, root, slope
+from fnmath.probability._roots_of_tails import (
+    Local,
+    normal_quantile,
+    residual,
+    root,
+    slope,
+    with_derivatives_at,
+)
 from fnmath.probability._tails import Tail, combined, depth, factor, nodes, outcome
 from fnmath.probability._two_part import (
     added,
@@ -435,21 +442,20 @@ def quantile(kind: str):
         q_, nu_ = jnp.where(inside, q, 0.5), jnp.where(inside, nu, 1)
         return inside, (q >= 0) & (q <= 1) & (nu > 0) & (nu < jnp.inf), q_, nu_
 
-    def by_q(q: jax.Array, nu: jax.Array) -> jax.Array:
-        inside, valid, q_, nu_ = sides(q, nu)
-        one = jnp.ones_like(q_)
-        slope = 1 / density(quantile(kind)(q_, nu_), nu_, 0 * one, one)
+    def by_q(s: jax.Array, q: jax.Array, nu: jax.Array) -> jax.Array:
+        inside, valid, _, nu_ = sides(q, nu)
+        one = jnp.ones_like(nu_)
+        slope = 1 / density(jnp.where(inside, s, 0), nu_, 0 * one, one)
         return sign * jnp.where(inside, slope, jnp.where(valid, jnp.inf, jnp.nan))
 
-    def by_nu(q: jax.Array, nu: jax.Array) -> jax.Array:
-        inside, valid, q_, nu_ = sides(q, nu)
-        s = quantile(kind)(q_, nu_)
+    def by_nu(s: jax.Array, q: jax.Array, nu: jax.Array) -> jax.Array:
+        inside, valid, _, nu_ = sides(q, nu)
         size = jnp.where(jnp.isfinite(s), jnp.abs(s), 1)
         mills = _parts((size, jnp.zeros_like(size)), nu_)[1]
         slope = jnp.sign(s) * mills * slope_by_nu(size, nu_)
         return jnp.where(inside, slope, jnp.where(valid, 0, jnp.nan))
 
-    @with_derivatives(by_q, by_nu)
+    @with_derivatives_at(by_q, by_nu)
     def function(q: jax.Array, nu: jax.Array) -> jax.Array:
         inside, valid, q_, nu_ = sides(q, nu)
         small = q_ <= 0.5

@@ -42,22 +42,56 @@ def rows(family):
 BATCH = 64
 
 
+def _units(point):
+    """The directions of the arguments, one after the other."""
+    one, nothing = jnp.ones_like(point[0]), jnp.zeros_like(point[0])
+    return [[one if i == j else nothing for j in range(len(point))] for i in range(len(point))]
+
+
+def _both_modes(f, point):
+    """The derivatives forward, and by transposition of the same linear function reverse."""
+    push = jax.linearize(f, *point)[1]
+    forward = [push(*unit) for unit in _units(point)]
+    reverse = jax.linear_transpose(push, *point)(jnp.ones_like(point[0]))
+    return jnp.stack(forward, -1), jnp.stack(reverse, -1)
+
+
+def _twice(f, point):
+    """The second derivatives, reverse over reverse and forward over forward."""
+    units = _units(point)
+
+    def reverse(*point):
+        return jax.vjp(f, *point)[1](jnp.ones_like(point[0]))
+
+    def forward(*point):
+        push = jax.linearize(f, *point)[1]
+        return tuple(push(*unit) for unit in units)
+
+    pull, push = jax.vjp(reverse, *point)[1], jax.linearize(forward, *point)[1]
+    rr = jnp.stack([jnp.stack(pull(tuple(unit))) for unit in units])
+    return rr, jnp.stack([jnp.stack(push(*unit)) for unit in units])
+
+
 @functools.cache
-def _every(module, count, derivatives):
-    """One program for the values, and the gradients in both modes, of all functions."""
+def _every(module, derivatives):
+    """One program for the values, and the gradients in both modes, of all functions.
+
+    The functions are elementwise: without ``vmap`` they are traced in half the time.
+    """
 
     def everything(x, q, *of):
-        by = tuple(range(1 + count))
         found = {}
         for name in OF_X + OF_Q:
             f, at = getattr(module, name), x if name in OF_X else q
             found[name] = f(at, *of)
             if derivatives:
-                found[f"{name}, reverse"] = jnp.stack(jax.grad(f, by)(at, *of))
-                found[f"{name}, forward"] = jnp.stack(jax.jacfwd(f, by)(at, *of))
+                forward, reverse = _both_modes(f, (at, *of))
+                found |= {f"{name}, forward": forward, f"{name}, reverse": reverse}
+        if hasattr(module, "score") and not derivatives:
+            found["score"] = module.score(x, *of)
         return found
 
-    return jax.jit(jax.vmap(everything))
+    return jax.jit(everything)
 
 
 def evaluate(family, x, parameters, derivatives=False, q=None):
@@ -69,7 +103,7 @@ def evaluate(family, x, parameters, derivatives=False, q=None):
     q = np.full(x.shape, 0.5, x.dtype) if q is None else np.broadcast_to(q, x.shape)
     of = [np.repeat(p[:, None], x.shape[1], 1) for p in np.asarray(parameters, x.dtype).T]
     columns = [np.ravel(a) for a in (x, q, *of)]
-    every, parts = _every(family.module, len(of), derivatives), []
+    every, parts = _every(family.module, derivatives), []
     for start in range(0, x.size, BATCH):
         batch = [np.resize(c[start : start + BATCH], BATCH) for c in columns]
         parts.append(jax.tree.map(np.asarray, every(*map(jnp.asarray, batch))))
@@ -150,23 +184,20 @@ def assert_second_derivatives(family):
 
     And, by symmetry of second derivatives, the mixed ones agree with each other.
     """
-    count = rows(family).shape[1]
-    by = tuple(range(1 + count))
+    names = ("logpdf", "cdf", "logcdf", "logsf", "ppf")
 
     def hessians(x, q, *of):
-        at = {"logpdf": x, "cdf": x, "logcdf": x, "logsf": x, "ppf": q}
         found = {}
-        for name, where in at.items():
-            f = getattr(family.module, name)
-            found[f"{name}, rr"] = jax.jacrev(jax.jacrev(f, by), by)(where, *of)
-            found[f"{name}, ff"] = jax.jacfwd(jax.jacfwd(f, by), by)(where, *of)
+        for name in names:
+            rr, ff = _twice(getattr(family.module, name), (q if name == "ppf" else x, *of))
+            found |= {f"{name}, rr": rr, f"{name}, ff": ff}
         return found
 
     x = points(family)[:, [3, 6]]
     of = [np.repeat(p[:, None], 2, 1).ravel() for p in rows(family).T]
     q = np.broadcast_to(Q[[3, 6]], x.shape).ravel()
-    found = jax.jit(jax.vmap(hessians))(*map(jnp.asarray, (x.ravel(), q, *of)))
-    for name in ("logpdf", "cdf", "logcdf", "logsf", "ppf"):
+    found = jax.jit(hessians)(*map(jnp.asarray, (x.ravel(), q, *of)))
+    for name in names:
         rr, ff = (np.array(found[f"{name}, {mode}"]) for mode in ("rr", "ff"))
         assert np.isfinite(rr).all(), name
         scale = np.abs(rr).max() * 1e-9
@@ -227,12 +258,13 @@ def assert_laws(family, *, tolerance=1e-6):
         mass = (density(x.ravel()).reshape(x.shape) * half * weights).sum()
         np.testing.assert_allclose(mass, 1, atol=1e-7)
         if hasattr(m, "score") and hasattr(m, "fisher_information"):
-            score = jax.jit(jax.vmap(lambda x, a=arrays: m.score(x, *a)))
-            first = expectation(family, row, lambda x, s=score: s(jnp.asarray(x)))
+
+            def score(x, of=of):
+                return evaluate(family, np.asarray(x)[None], of)["score"][:, 0].T
+
+            first = expectation(family, row, score)
             second = expectation(
-                family,
-                row,
-                lambda x, s=score: np.einsum("ni,nj->nij", *[np.asarray(s(jnp.asarray(x)))] * 2),
+                family, row, lambda x, s=score: np.einsum("ni,nj->nij", s(x), s(x))
             )
             information = np.asarray(jax.jit(m.fisher_information)(*arrays))
             size = np.sqrt(np.outer(np.diag(information), np.diag(information)))
@@ -308,9 +340,14 @@ def assert_dtypes_and_shapes(family):
         assert sample.dtype == dtype
     x = jnp.full((4, 1), middle, jnp.float32)
     of = [jnp.full((3,), p, jnp.float32) for p in row]
-    y = jax.jit(m.logpdf)(x, *of)
+
+    @jax.jit
+    def whole_and_one_by_one(x):
+        return m.logpdf(x, *of), jax.vmap(lambda x: m.logpdf(x, *of))(x)
+
+    y, one_by_one = whole_and_one_by_one(x)
     assert y.shape == (4, 3)
-    np.testing.assert_allclose(jax.jit(jax.vmap(lambda x: m.logpdf(x, *of)))(x), y, rtol=1e-6)
+    np.testing.assert_allclose(one_by_one, y, rtol=1e-6)
     assert jax.eval_shape(m.sample, jax.random.key(0), *of).shape == (3,)
     assert jax.eval_shape(m.logpdf, jnp.zeros((0,)), *(p[0] for p in of)).shape == (0,)
 
@@ -334,32 +371,22 @@ def assert_limits(family, derivatives):
         assert np.isnan(inverse[name][:, 2:]).all()
 
 
-def assert_estimates(family, row, *, count=20_000, tolerance=0.03, names=None):
-    """From many samples the parameters come back; a weight of 2 is a sample twice, of 0 none."""
-    m = family.module
-    x = m.sample(jax.random.key(7), *map(jnp.asarray, row), shape=(count,))
+def assert_estimates(family, row, *, count=5000, tolerance=0.03, names=None):
+    """Of quantiles the parameters come back; a weight of 2 is a sample twice, of 0 none."""
+    m, weights = family.module, np.ones(count)
+    x = np.asarray(family.peer(*row).ppf((np.arange(count) + 0.5) / count))
     fit = jax.jit(m.fit)
-    found = np.array(fit(x))
+    found = np.array(fit(jnp.asarray(x), weights=jnp.asarray(weights)))
     wanted = np.array(row if names is None else [row[i] for i in names])
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
-    few = x[:9]
-    twice = m.fit(jnp.concatenate([few, few[:3]]))
-    weights = jnp.array([2.0] * 3 + [1.0] * 6 + [0.0] * 2)
-    weighted = m.fit(jnp.concatenate([few, x[9:11]]), weights=weights)
-    np.testing.assert_allclose(np.array(weighted), np.array(twice), rtol=1e-6, atol=1e-7)
-    batch = m.fit(x[:40].reshape(4, 10))
-    assert all(p.shape == (4,) for p in batch)
-    return few
-
-
-def assert_likeliest(family, few, *, full=lambda fit: fit, free=None, rtol=1e-6):
-    """At the estimates the mean score is 0, where the likelihood is smooth there."""
-    of = full(family.module.fit(few))
-    mean = np.asarray(family.module.score(few, *of)).mean(0)
-    free = range(len(mean)) if free is None else free
-    information = np.asarray(family.module.fisher_information(*of))
-    for i in free:
-        assert abs(mean[i]) < rtol * np.sqrt(information[i, i]), (i, mean)
+    few = np.argsort(np.sin(1 + np.arange(count)))  # in no order
+    x = x[few]
+    twice = np.concatenate([x[:50], x[:50], x[100:]])
+    wanted = fit(jnp.asarray(twice), weights=jnp.asarray(weights))
+    weights[:50], weights[50:100] = 2, 0
+    weighted = fit(jnp.asarray(x), weights=jnp.asarray(weights))
+    np.testing.assert_allclose(np.array(weighted), np.array(wanted), rtol=1e-6, atol=1e-7)
+    assert all(p.shape == (4,) for p in jax.eval_shape(m.fit, jnp.zeros((4, 10))))
 
 
 class Continuous:
