@@ -358,6 +358,17 @@ def over_x(
     return _elementwise(_density, ends)(x, y, a, b, x_tail, y_tail)
 
 
+def both(p: Point) -> tuple[jax.Array, jax.Array]:
+    """The lower and the upper tail, not to be differentiated."""
+    inside, some = _inside(p)
+    found, valid = tail(some), _valid(p)
+
+    def one(kind: str) -> jax.Array:
+        return jnp.where(inside, outcome(kind, found), jnp.where(valid, _at_ends(kind, p), jnp.nan))
+
+    return one("lower"), one("upper")
+
+
 @functools.cache
 def tail_function(kind: str):
     """What is asked of the tails, a function of x, y, a, b, x̃, ỹ with its derivatives."""

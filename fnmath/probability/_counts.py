@@ -6,6 +6,7 @@ Notation: k is a count; μ and σ are the mean and the standard deviation of its
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,18 @@ def is_count(k: jax.Array) -> jax.Array:
     return k == jnp.floor(k)
 
 
+class _Search(NamedTuple):
+    low: jax.Array  # the largest count that is known not to reach q, or −1
+    high: jax.Array  # the least one that is known to, or the last
+    at: jax.Array
+    width: jax.Array
+    count: jax.Array
+
+
+def _middle(search: _Search) -> jax.Array:
+    return jnp.floor(search.low + 0.5 * (search.high - search.low))
+
+
 def count_quantile(
     q: jax.Array,
     reaches: Callable[[jax.Array], jax.Array],
@@ -29,34 +42,30 @@ def count_quantile(
     deviation: jax.Array,
     last: jax.Array,
 ) -> jax.Array:
-    """The least count that ``reaches`` q: from the mean ± a few σ outwards, then by halves."""
-    mean, deviation, last, q = map(jax.lax.stop_gradient, (mean, deviation, last, q))
+    """The least count that ``reaches`` q: from a normal's away by doubled steps, then by halves."""
     tail = jnp.clip(jnp.where(q <= 0.5, q, 1 - q), jnp.finfo(q.dtype).tiny, 0.5)
     guess = mean + jnp.where(q <= 0.5, 1, -1) * normal_quantile(tail) * deviation
-    width = jnp.ceil(0.5 * deviation + 2)
-    low = jnp.clip(jnp.floor(guess) - width, -1, last)
-    high = jnp.clip(jnp.ceil(guess) + width, 0, last)
 
-    def outwards(state: tuple) -> tuple:
-        low, high, width, _, count = state
-        too_low, too_high = ~reaches(high) & (high < last), reaches(low) & (low > -1)
-        new_low = jnp.where(too_low, high, jnp.where(too_high, jnp.maximum(low - width, -1), low))
-        new_high = jnp.where(
-            too_high, low, jnp.where(too_low, jnp.minimum(high + width, last), high)
-        )
-        return new_low, new_high, 2 * width, too_low | too_high, count + 1
+    def advance(search: _Search) -> _Search:
+        found = reaches(search.at)
+        low = jnp.where(found, search.low, search.at)
+        high = jnp.where(found, search.at, search.high)
+        away = jnp.where(found, search.at - search.width, search.at + search.width)
+        is_open = jnp.where(found, low == -1, high == last)
+        middle = _middle(search._replace(low=low, high=high))
+        at = jnp.where(is_open & (away > low) & (away < high), away, middle)
+        kept = _middle(search) <= search.low
+        new = _Search(low, high, at, 2 * search.width, search.count + 1)
+        return _Search(*(jnp.where(kept, old, to) for old, to in zip(search, new, strict=True)))
 
-    def inwards(state: tuple) -> tuple:
-        low, high, count = state
-        middle = jnp.floor(low + 0.5 * (high - low))
-        found = reaches(middle)
-        return jnp.where(found, low, middle), jnp.where(found, middle, high), count + 1
+    def unfinished(search: _Search) -> jax.Array:
+        return jnp.any(_middle(search) > search.low) & jnp.all(search.count < MOST)
 
-    zero = jnp.zeros((), jnp.int32)
-    state = (low, high, width, low < high + 1, zero)
-    low, high, *_ = jax.lax.while_loop(lambda s: jnp.any(s[3]) & (s[4] < MOST), outwards, state)
-    state = (low, high, zero)
-    return jax.lax.while_loop(lambda s: jnp.any(s[0] + 1 < s[1]) & (s[2] < MOST), inwards, state)[1]
+    start = jnp.clip(jnp.floor(guess), 0, jnp.maximum(last - 1, 0))
+    zero = jnp.zeros_like(mean, jnp.int32)
+    width = jnp.ceil(0.25 * deviation + 1)
+    search = _Search(jnp.full_like(mean, -1), last, start, width, zero)
+    return jax.lax.while_loop(unfinished, advance, search).high
 
 
 def entropy_of_counts(

@@ -176,6 +176,17 @@ def _at_ends(kind: str, x: jax.Array) -> jax.Array:
     return jnp.where(value == 0, -jnp.inf, 0) if kind.startswith("log") else value
 
 
+def both(x: jax.Array, a: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The lower and the upper tail at x/s, not to be differentiated."""
+    inside, x_, a_, s_ = _inside(x, a, scale)
+    found, valid = tail(a_, standardised(x_, s_)), _valid(x, a, scale)
+
+    def one(kind: str) -> jax.Array:
+        return jnp.where(inside, outcome(kind, found), jnp.where(valid, _at_ends(kind, x), jnp.nan))
+
+    return one("lower"), one("upper")
+
+
 @functools.cache
 def tail_function(kind: str):
     """What is asked of the tails at x/s, as a function of x, a and s with its derivatives."""

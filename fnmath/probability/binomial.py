@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _beta_density as _density
-from fnmath.probability._beta_tails import complement, tail_function
+from fnmath.probability._beta_tails import Point, both, complement, tail_function
 from fnmath.probability._counts import count_quantile, entropy_of_counts, is_count
 from fnmath.probability._evaluation import (
     evaluated,
@@ -71,10 +71,12 @@ def _quantile(
     q: jax.Array, n: jax.Array, p: jax.Array, small: jax.Array, target: jax.Array
 ) -> jax.Array:
     """The least count of which the lower tail is no less, or the upper no more, than the target."""
+    n, p, target = jax.lax.stop_gradient((n, p, target))
+    y, y_tail = complement(p)
 
     def reaches(k: jax.Array) -> jax.Array:
-        lower, upper = _tail("lower")(k, n, p), _tail("upper")(k, n, p)
-        return jnp.where(small, lower >= target, upper <= target)
+        upper, lower = both(Point(p, y, k + 1, n - k, jnp.zeros_like(p), y_tail))
+        return (k >= n) | jnp.where(small, lower >= target, upper <= target)
 
     probability = jnp.where(small, target, 1 - target)
     k = count_quantile(probability, reaches, n * p, jnp.sqrt(n * p * (1 - p)), n)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _beta_density as _density
-from fnmath.probability._beta_tails import complement, tail_function
+from fnmath.probability._beta_tails import Point, both, complement, tail_function
 from fnmath.probability._counts import count_quantile, entropy_of_waiting, is_count
 from fnmath.probability._evaluation import (
     evaluated,
@@ -70,9 +70,11 @@ def _quantile(
     q: jax.Array, n: jax.Array, p: jax.Array, small: jax.Array, target: jax.Array
 ) -> jax.Array:
     """The least count of which the lower tail is no less, or the upper no more, than the target."""
+    n, p, target = jax.lax.stop_gradient((n, p, target))
+    y, y_tail = complement(p)
 
     def reaches(k: jax.Array) -> jax.Array:
-        lower, upper = _tail("lower")(k, n, p), _tail("upper")(k, n, p)
+        lower, upper = both(Point(p, y, n, k + 1, jnp.zeros_like(p), y_tail))
         return jnp.where(small, lower >= target, upper <= target)
 
     mean = n * (1 - p) / p

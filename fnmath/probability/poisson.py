@@ -65,9 +65,10 @@ def _tail(kind: str):
 
 def _quantile(q: jax.Array, mu: jax.Array, small: jax.Array, target: jax.Array) -> jax.Array:
     """The least count of which the lower tail is no less, or the upper no more, than the target."""
+    mu, target = jax.lax.stop_gradient((mu, target))
 
     def reaches(k: jax.Array) -> jax.Array:
-        lower, upper = _tail("lower")(k, mu), _tail("upper")(k, mu)
+        upper, lower = _tails.both(mu, k + 1, jnp.ones_like(mu))
         return jnp.where(small, lower >= target, upper <= target)
 
     last = jnp.full_like(mu, 2.0**31)
