@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from fnmath import _checks
-from fnmath.numerics._wide import computed_wide
+from fnmath.probability._families import evaluated
+from fnmath.probability._sampling import target_shape
 
 
 def floating_dtype(*arrays: Any) -> jnp.dtype:
@@ -18,35 +19,17 @@ def floating_dtype(*arrays: Any) -> jnp.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
-def evaluated(function: str, f: Callable[..., jax.Array], **arguments: Any) -> jax.Array:
-    """F of the arguments, broadcast with each other, in single precision at least."""
-    _checks.real(function, **arguments)
-    _checks.broadcastable(function, **arguments)
-    dtype = floating_dtype(*arguments.values())
-    arrays = [jnp.asarray(x).astype(dtype) for x in arguments.values()]
-    return computed_wide(f, *jnp.broadcast_arrays(*arrays))
-
-
 def sample_shape(function: str, shape: Any, **parameters: Any) -> tuple[int, ...]:
     """The shape asked for, or that of the parameters, which must broadcast to it."""
     _checks.real(function, **parameters)
     _checks.broadcastable(function, **parameters)
-    own = jnp.broadcast_shapes(*(jnp.shape(x) for x in parameters.values()))
-    if shape is None:
-        return own
-    if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-        _checks.fail(function, f"shape is {shape!r}; wanted a tuple of integers")
-    if len(own) > len(shape) or any(
-        a not in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False)
-    ):
-        _checks.fail(function, f"the parameters {own} must broadcast to shape {shape}")
-    return shape
+    return target_shape(function, shape, **parameters)
 
 
 def score_of(
     function: str, log_density: Callable[..., jax.Array], which: tuple[int, ...], **arguments: Any
-) -> tuple[jax.Array, ...]:
-    """The derivatives of the logarithm of a density by some of its arguments."""
+) -> jax.Array:
+    """The derivatives of the logarithm of a density by some of its arguments, on a last axis."""
 
     def by(i: int) -> Callable[..., jax.Array]:
         def slope(*arrays: jax.Array) -> jax.Array:
@@ -57,7 +40,7 @@ def score_of(
 
         return slope
 
-    return tuple(evaluated(function, by(i), **arguments) for i in which)
+    return jnp.stack([evaluated(function, by(i), **arguments) for i in which], -1)
 
 
 def symmetric(*rows: tuple[jax.Array, ...]) -> jax.Array:

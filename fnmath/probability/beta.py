@@ -551,7 +551,7 @@ def fit(
     return _fitted(*observations("fit", weights, x=x))
 
 
-def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the density by the parameters of the beta law.
 
         log x − ψ(a) + ψ(n),    log(1 − x) − ψ(b) + ψ(n)
@@ -562,7 +562,7 @@ def score(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Float[Array, "..."]
         b: The shape b > 0 at 1, likewise.
 
     Returns:
-        The derivatives by a and by b.
+        The derivatives by a and by b on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

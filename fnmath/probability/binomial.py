@@ -556,7 +556,7 @@ def fit(k: ArrayLike, n: ArrayLike, *, weights: ArrayLike | None = None) -> Floa
     return jnp.sum(w * k, -1) / jnp.sum(w * n, -1)
 
 
-def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "... 1"]:
     """Derivatives of the logarithm of the probability by the parameters of the binomial law.
 
         (k − n p)/(p (1 − p))
@@ -567,14 +567,15 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
         p: The probability p of success, 0 ≤ p ≤ 1, likewise.
 
     Returns:
-        The derivative by p, alone in a tuple.
+        The derivative by p on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print([f"{s:.4f}" for s in score(3, 10, 0.3)])
+        >>> print([f"{s:.4f}" for s in score(4, 10, 0.3)])
+        ['4.7619']
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.

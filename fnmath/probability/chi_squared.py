@@ -517,7 +517,7 @@ def fit(x: ArrayLike, *, weights: ArrayLike | None = None) -> Float[Array, "*bat
     return _fitted(*observations("fit", weights, x=x))
 
 
-def score(x: ArrayLike, df: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, df: ArrayLike) -> Float[Array, "... 1"]:
     """Derivatives of the logarithm of the density by the parameters of the chi-squared law.
 
         ½ (log(x/2) − ψ(ν/2))
@@ -527,7 +527,7 @@ def score(x: ArrayLike, df: ArrayLike) -> tuple[Float[Array, "..."], ...]:
         df: The degrees of freedom ν > 0; nan is returned elsewhere.
 
     Returns:
-        The derivative by ν, alone in a tuple.
+        The derivative by ν on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

@@ -556,7 +556,7 @@ def fit(
     return _fitted(*observations("fit", weights, x=x))
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the density by the parameters of the gamma law.
 
         log z − ψ(a),    (z − a)/s
@@ -567,7 +567,7 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Arr
         scale: The scale s > 0, in the units of x, likewise.
 
     Returns:
-        The derivatives by a and by s.
+        The derivatives by a and by s on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

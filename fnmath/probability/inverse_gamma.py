@@ -593,7 +593,7 @@ def fit(
     return a, 1 / over_scale
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Array, "..."], ...]:
+def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the density by the parameters of the inverse gamma law.
 
         log z − ψ(a),    (a − z)/s
@@ -604,7 +604,7 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> tuple[Float[Arr
         scale: The scale s > 0, in the units of x, likewise.
 
     Returns:
-        The derivatives by a and by s.
+        The derivatives by a and by s on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

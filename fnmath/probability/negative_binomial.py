@@ -590,7 +590,7 @@ def fit(
     return _fitted(*observations("fit", weights, k=k))
 
 
-def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of a probability by the parameters of the law.
 
         log p + ψ(n + k) − ψ(n),    (n q − k p)/(p q)
@@ -601,7 +601,7 @@ def score(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float[Array, "..."]
         p: The probability p of success, 0 < p ≤ 1, likewise.
 
     Returns:
-        The derivatives by n and by p.
+        The derivatives by n and by p on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

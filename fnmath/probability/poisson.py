@@ -539,7 +539,7 @@ def fit(k: ArrayLike, *, weights: ArrayLike | None = None) -> Float[Array, "*bat
     return jnp.sum(w * k, -1)
 
 
-def score(k: ArrayLike, mu: ArrayLike) -> tuple[Float[Array, "..."], ...]:
+def score(k: ArrayLike, mu: ArrayLike) -> Float[Array, "... 1"]:
     """Derivatives of the logarithm of the probability by the parameters of Poisson's law.
 
         k/μ − 1
@@ -549,7 +549,7 @@ def score(k: ArrayLike, mu: ArrayLike) -> tuple[Float[Array, "..."], ...]:
         mu: The mean μ ≥ 0; nan is returned elsewhere.
 
     Returns:
-        The derivative by μ, alone in a tuple.
+        The derivative by μ on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

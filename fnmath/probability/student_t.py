@@ -579,7 +579,7 @@ def fit(
 
 def score(
     x: ArrayLike, df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
-) -> tuple[Float[Array, "..."], ...]:
+) -> Float[Array, "... 3"]:
     """Derivatives of the logarithm of the density by the parameters of Student's law.
 
     Args:
@@ -589,7 +589,7 @@ def score(
         scale: The scale s > 0, in the units of x, likewise.
 
     Returns:
-        The derivatives by ν, by μ and by σ.
+        The derivatives by ν, by μ and by σ on a new last axis.
 
     Raises:
         TypeError: If an argument is not real.

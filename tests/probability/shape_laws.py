@@ -226,7 +226,7 @@ class Shapes:
         """E[score] = 0 and Var[score] = Fisher's information, by quadrature."""
         x, w = law_points(type(self).peer(*self.parameters))
         of = [jnp.asarray(p, float) for p in self.parameters]
-        score = jax.jit(lambda x: jnp.stack(self.family.score(x, *of), -1))(jnp.asarray(x))
+        score = jax.jit(lambda x: self.family.score(x, *of))(jnp.asarray(x))
         np.testing.assert_allclose(np.sum(w[:, None] * score, 0), 0, atol=1e-6)
         if hasattr(self.family, "fisher_information"):
             information = jax.jit(self.family.fisher_information)(*of)
