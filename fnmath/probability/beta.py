@@ -66,7 +66,7 @@ def _fitted(x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Newton's steps for ψ(a) − ψ(n) = mean log x and its like, halved at most."""
     log_x, log_y = jnp.sum(w * jnp.log(x), -1), jnp.sum(w * jnp.log1p(-x), -1)
 
-    def step(_: int, shapes: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def step(_: jax.Array, shapes: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         a, b = shapes
         g, h = log_x - digamma(a) + digamma(a + b), log_y - digamma(b) + digamma(a + b)
         aa, bb, ab = trigamma_difference(a, b), trigamma_difference(b, a), -trigamma(a + b)

@@ -57,7 +57,7 @@ def _df_of(log_w: jax.Array, w: jax.Array, nu: jax.Array) -> jax.Array:
     """The ν of which that derivative is 0, by halves of log ν from 10⁻² to 10⁴."""
     spread = digamma(0.5 * (nu + 1)) - jnp.log(0.5 * (nu + 1))
 
-    def halved(_: int, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def halved(_: jax.Array, bracket: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = bracket
         middle = 0.5 * (low + high)
         half = 0.5 * jnp.exp(middle)
@@ -75,7 +75,7 @@ def _fitted(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array, jax
     def mean(values: jax.Array) -> jax.Array:
         return jnp.sum(weights * values, -1)
 
-    def step(_: int, state: tuple) -> tuple:
+    def step(_: jax.Array, state: tuple) -> tuple:
         nu, loc, scale = state
         s = (x - loc[..., None]) / scale[..., None]
         w = (nu[..., None] + 1) / (nu[..., None] + s * s)

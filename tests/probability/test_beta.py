@@ -63,5 +63,5 @@ def lower(x, a, b):
 @pytest.mark.usefixtures("x64")
 def test_slopes_in_all_arguments():
     points = [(0.3, 0.5, 2.0, 3.5), (0.01, 0.5, 0.05, 5.0), (0.9, 0.5, 30.0, 2.0)]
-    exact = {beta.cdf: ("x", lower), beta.logcdf: ("x", lambda *p: mpmath.log(lower(*p)))}
+    exact = {beta.logcdf: ("x", lambda *p: mpmath.log(lower(*p)))}
     laws.assert_slopes(exact, points, (0, 1, 2))
