@@ -29,7 +29,8 @@ from fnmath.probability._log_gammas import digamma
 
 def _valid(df: jax.Array, loc: jax.Array, scale: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
-    return jnp.where((df > 0) & (scale > 0) & ~jnp.isnan(loc), value, jnp.nan)
+    known = (df > 0) & (df < jnp.inf) & (scale > 0) & (scale < jnp.inf) & jnp.isfinite(loc)
+    return jnp.where(known, value, jnp.nan)
 
 
 def _moved(kind: str):
