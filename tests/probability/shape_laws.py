@@ -124,7 +124,8 @@ def law_points(peer):
     """Points and weights of expectations: all counts, or tanh-sinh in the probability."""
     if isinstance(peer.dist, stats.rv_discrete):
         k = np.arange(0.0, 384.0)
-        return k, peer.pmf(k)
+        p = peer.pmf(k)
+        return k[p > 0], p[p > 0]
     t = np.linspace(-3.2, 3.2, 641)
     v = 0.5 * np.pi * np.sinh(t)
     p, q = 1 / (1 + np.exp(-2 * v)), 1 / (1 + np.exp(2 * v))
@@ -216,7 +217,7 @@ class Shapes:
             x, w = law_points(first)
             log = "logpmf" if self.are_counts else "logpdf"
             difference = getattr(first, log)(x) - getattr(second, log)(x)
-            wanted.append(np.sum(np.where(w > 0, w * np.where(w > 0, difference, 0), 0)))
+            wanted.append(np.sum(w * difference))
         np.testing.assert_allclose(came, wanted, 1e-7)
         assert np.all(came >= 0)
         np.testing.assert_allclose(of_same, 0, atol=1e-14)
