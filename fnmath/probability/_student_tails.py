@@ -460,6 +460,7 @@ def quantile(kind: str):
         inside, valid, q_, nu_ = sides(q, nu)
         small = q_ <= 0.5
         s = _beyond(jnp.where(small, q_, 1 - q_), nu_)
+        s = jnp.where(q_ == 0.5, 0, s)  # the median, not what the last step leaves of it
         s = jnp.where(small, -sign, sign) * s
         ends = sign * jnp.where(q == 0, -jnp.inf, jnp.inf)
         return jnp.where(inside, s, jnp.where(valid, ends, jnp.nan))
