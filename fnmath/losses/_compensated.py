@@ -1,7 +1,7 @@
 """Sums, scalar products and projections that stay right where they cancel, with derivatives.
 
 Notation: σ is a power of two above a sum of products; a number is split into a head of half its
-digits and a tail, as in ``_pairs``, so that the product of any two halves is exact.
+digits and a tail, as in ``fnmath.numerics._pairs``, so that the product of any two halves is exact.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from fnmath.losses._pairs import halves, product, total
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._pairs import halves, product, total
 
 # The bits that hold the exponent of a float of 4 or 8 bytes.
 _EXPONENT = {4: np.uint32(0x7F800000), 8: np.uint64(0x7FF0000000000000)}

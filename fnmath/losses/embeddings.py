@@ -32,8 +32,8 @@ from fnmath.losses._compensated import (
     sum_of_four,
     sum_of_squares,
 )
-from fnmath.losses._pairs import product, two_sum
 from fnmath.losses.margins import _real
+from fnmath.numerics._pairs import product, two_sum
 from fnmath.numerics._wide import computed_wide
 
 Axes = tuple[int, ...]

@@ -10,7 +10,7 @@ floor; μ is the mean of a count.
     poisson_nll_loss     μ − t log μ
 
 Such sums cancel, because a density may be 1 and a mean what was counted. So they are summed as
-pairs of numbers, in ``fnmath.losses._pairs``.
+pairs of numbers, in ``fnmath.numerics._pairs``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnmath import _checks
-from fnmath.losses._pairs import Pair, exp_pair, log_pair, product, quotient, total, two_sum
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._pairs import Pair, exp_pair, log_pair, product, quotient, total, two_sum
 from fnmath.numerics._wide import computed_wide
 
 LOG_2_PI = math.log(2 * math.pi)

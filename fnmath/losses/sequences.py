@@ -39,7 +39,7 @@ from jaxtyping import Array, Float, Integer, Shaped
 
 from fnmath import _checks
 from fnmath.losses._compensated import sum_of_three
-from fnmath.losses._pairs import two_sum
+from fnmath.numerics._pairs import two_sum
 
 Log = tuple[Array, Array]
 

@@ -5,6 +5,7 @@ from functools import partial
 import jax.numpy as jnp
 
 from fnmath import activations, losses, numerics
+from tests.conformance import distributions
 
 NAME = "fnmath"
 BACKEND = "jax"
@@ -77,3 +78,4 @@ FUNCS |= {
     "ctc_loss": ctc,
     "smooth_labels_first": lambda labels, alpha: losses.smooth_labels(labels, alpha)[0],
 }
+FUNCS |= distributions.functions()

@@ -18,6 +18,7 @@ SLOW = (
     "fnmath.losses.contrastive",
     "fnmath.losses.sequences",
     "fnmath.networks.",
+    "fnmath.probability.",
     "fnmath.statistics.",
 )
 

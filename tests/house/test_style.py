@@ -134,6 +134,14 @@ ALLOWED_POSITIONAL_DEFAULTS = {
     "ntxent": {"temperature"},
     "triplet_margin_loss": {"axis", "norm_degree", "margin", "eps"},
 }
+# And so do the functions of distributions, those of scipy.stats.
+OF_DISTRIBUTIONS = """
+    pdf logpdf cdf logcdf sf logsf ppf isf sample mean variance mode entropy score
+    fisher_information
+"""
+ALLOWED_POSITIONAL_DEFAULTS |= {
+    name: {"loc", "scale", "mu", "sigma"} for name in OF_DISTRIBUTIONS.split()
+} | {"kl": {"loc_p", "scale_p", "loc_q", "scale_q"}}
 
 
 @FUNCTIONS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fnmath.losses import gaussian_nll_loss, poisson_nll_loss
-from fnmath.losses._pairs import exp_pair, log_pair, product, quotient, total
+from fnmath.numerics._pairs import exp_pair, log_pair, product, quotient, total
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 
 y, ones = jnp.linspace(-1.0, 1.0, 4), jnp.ones(4)

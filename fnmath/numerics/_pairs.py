@@ -23,12 +23,14 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 Pair = tuple[jax.Array, jax.Array]
 
 # log 2 as a head whose products with an exponent are exact, and its tail.
 _LOG_2_32 = (0.693145751953125, math.log(2) - 0.693145751953125)
-_LOG_2_64 = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
+LOG_2_64 = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
 
 
 def halves(x: jax.Array) -> Pair:
@@ -36,7 +38,7 @@ def halves(x: jax.Array) -> Pair:
     finfo = jnp.finfo(x.dtype)
     unsigned = jnp.uint64 if finfo.bits == 64 else jnp.uint32
     mask = unsigned(2**finfo.bits - 2 ** ((finfo.nmant + 2) // 2))
-    head = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(x, unsigned) & mask, x.dtype)
+    head = lax.bitcast_convert_type(lax.bitcast_convert_type(x, unsigned) & mask, x.dtype)
     return head, jnp.where(jnp.isinf(x), 0, x - head)
 
 
@@ -85,24 +87,33 @@ def _tail_of_atanh(s: jax.Array) -> jax.Array:
     return s * w * _polynomial([1 / (2 * k + 3) for k in range(terms)], w)
 
 
+def _mantissa(x: jax.Array) -> Pair:
+    """The m and k with x = 2ᵏ m, ½ < m² ≤ 2, for a positive normal number x, by its bits."""
+    finfo = jnp.finfo(x.dtype)
+    signed = jnp.int64 if finfo.bits == 64 else jnp.int32
+    bits = lax.bitcast_convert_type(x, signed)
+    root = np.asarray(math.sqrt(0.5), finfo.dtype).view(np.dtype(signed))
+    k = lax.shift_right_arithmetic(bits - root, lax.full_like(bits, finfo.nmant))
+    m = lax.bitcast_convert_type(bits - lax.shift_left(k, lax.full_like(k, finfo.nmant)), x.dtype)
+    return m, k.astype(x.dtype)
+
+
 def log_pair(x: jax.Array) -> Pair:
     """The logarithm; −∞ at 0, nan below.
 
     With x = 2ᵏ m, ½ < m² ≤ 2, it is k log 2 + 2 atanh(s), s = (m − 1)/(m + 1), of which k log 2 and
     2 s, the largest parts, are carried as pairs.
     """
-    m, k = jnp.frexp(x)
-    small = m < math.sqrt(0.5)
-    m, k = jnp.where(small, 2 * m, m), jnp.where(small, k - 1, k).astype(x.dtype)
+    m, k = _mantissa(x)
     s, s_tail = quotient(m - 1, *two_sum(m, jnp.ones_like(m)))
-    high, low = _LOG_2_64 if x.dtype == jnp.float64 else _LOG_2_32
+    high, low = LOG_2_64 if x.dtype == jnp.float64 else _LOG_2_32
     large, error = two_sum(k * high, 2 * s)
     small_part = error + (2 * (s_tail + _tail_of_atanh(s)) + k * low)
     head = large + small_part
-    ordinary = (x > 0) & (x < jnp.inf)
+    ordinary = (x >= float(jnp.finfo(x.dtype).tiny)) & (x < math.inf)
     return (
-        jnp.where(ordinary, head, jnp.log(x)),
-        jnp.where(ordinary, (large - head) + small_part, 0),
+        lax.select(ordinary, head, lax.log(x)),
+        lax.select(ordinary, (large - head) + small_part, lax.full_like(x, 0)),
     )
 
 
@@ -110,5 +121,5 @@ def exp_pair(x: jax.Array) -> Pair:
     """The exponential E, and E (x − log E), which is what it lacks."""
     E = jnp.exp(x)
     log_head, log_tail = log_pair(E)
-    ordinary = jnp.isfinite(E) & (jnp.abs(E) >= jnp.finfo(x.dtype).tiny)
-    return E, jnp.where(ordinary, E * ((x - log_head) - log_tail), 0)
+    ordinary = (float(jnp.finfo(x.dtype).tiny) <= E) & (math.inf > E)
+    return E, lax.select(ordinary, E * ((x - log_head) - log_tail), lax.full_like(x, 0))

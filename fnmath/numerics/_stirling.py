@@ -22,7 +22,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from fnmath.numerics import with_derivatives
+from fnmath.numerics.derivatives import with_derivatives
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
