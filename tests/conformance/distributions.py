@@ -55,6 +55,9 @@ FAMILIES = {  # name in the cases: (module, the case's parameters as the module'
     "bernoulli": ("bernoulli", as_given),
     "geom": ("geometric", as_given),
     "categorical": ("categorical", as_given),
+    "multinomial": ("multinomial", as_given),
+    "dirichlet": ("dirichlet", as_given),
+    "mvn": ("multivariate_normal", as_given),
 }
 
 
