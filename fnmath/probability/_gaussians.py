@@ -21,16 +21,17 @@ import jax.numpy as jnp
 
 from fnmath.probability._matrices import (
     Formula,
+    along_rows,
     applied,
     as_diagonal,
     cholesky,
     diagonal,
+    divided,
     identity,
     inverse_of_lower,
     lower,
+    multiplied,
     outer,
-    over_rows,
-    placed,
     product,
     total,
     transposed,
@@ -98,7 +99,7 @@ def diagonal_density(x: Number, mean: Number, v: Number) -> Numbers:
 
 def _low_rank(W: Number, v: Number) -> tuple[Number, Number, Number]:
     """The matrices A and B = A K⁻¹, and log det Σ."""
-    A = over_rows(W, v)
+    A = divided(W, along_rows(v, W))
     K = identity(head(W).shape[1], W) + product(transposed(W), A)
     L = cholesky(K)
     C = inverse_of_lower(L)
@@ -108,7 +109,7 @@ def _low_rank(W: Number, v: Number) -> tuple[Number, Number, Number]:
 
 def _precisions(A: Number, B: Number, v: Number) -> Number:
     """The diagonal of P."""
-    return 1 / v - total(A * B, 1)
+    return 1 / v - total(multiplied(A, B), 1)
 
 
 @_guarded
@@ -116,7 +117,7 @@ def low_rank_density(x: Number, mean: Number, W: Number, v: Number) -> Numbers:
     v, d = _positive(v), x - mean
     A, B, log_det = _low_rank(W, v)
     c = applied(transposed(B), d)
-    a = d / v - applied(A, c)
+    a = divided(d, v) - applied(A, c)
     value = -0.5 * (total(v * a * a) + total(c * c) + log_det) - 0.5 * _LOG_2_PI * head(d).size
     return value, -a, a, outer(a, c) - B, 0.5 * (a * a - _precisions(A, B, v))
 
@@ -192,10 +193,10 @@ def low_rank_divergence(
     _, _, log_det_p = _low_rank(V, v)
     A, B, log_det_q = _low_rank(W, w)
     c = applied(transposed(B), d)
-    a = d / w - applied(A, c)
-    weighted = A * B * placed(lambda a: jnp.broadcast_to(a[:, None], head(A).shape), v)
+    a = divided(d, w) - applied(A, c)
+    weighted = multiplied(multiplied(A, B), along_rows(v, A))
     traces = total((v - w) / w) - total(weighted)
-    moved = over_rows(V, w) - product(A, product(transposed(B), V))  # Σ₂⁻¹ V
+    moved = divided(V, along_rows(w, V)) - product(A, product(transposed(B), V))  # Σ₂⁻¹ V
     rest = total(w * a * a) + total(c * c) + (log_det_q - log_det_p)
     return 0.5 * (traces + total(V * moved) + rest)
 

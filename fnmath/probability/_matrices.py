@@ -24,6 +24,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath.linear_algebra._spectral import times
+from fnmath.numerics._pairs import halves, two_sum
 from fnmath.probability._numbers import Number, Pair, head, where
 
 
@@ -52,14 +53,43 @@ def column(v: Number) -> Number:
     return placed(lambda a: a[:, None], v)
 
 
+def multiplied(x: Number, y: Number) -> Number:
+    """The product, of pairs right to ε² itself, where that of ``Pair`` is to its root's cube.
+
+    Products of halves are exact, so that it is of no matter how a compiler adds them.
+    """
+    if not (isinstance(x, Pair) and isinstance(y, Pair)):
+        return x * y
+    (a, b), (c, d) = halves(x.head), halves(y.head)
+    s, first = two_sum(a * c, a * d)
+    s, second = two_sum(s, b * c)
+    small = (first + second) + (b * d + (x.head * y.tail + x.tail * y.head))
+    finfo = jnp.finfo(s.dtype)
+    # Where the small parts would be flushed to 0 there is one product, rounded.
+    exact = (lax.abs(s) >= float(finfo.tiny) * 2.0 ** (finfo.nmant + 7)) & lax.is_finite(s)
+    zero = lax.full_like(s, 0)
+    rounded = Pair(lax.select(exact, s, x.head * y.head), zero)
+    return rounded + Pair(lax.select(exact, small, zero), zero)
+
+
+def divided(x: Number, y: Number) -> Number:
+    """The quotient of two numbers of one shape, of pairs right to ε² likewise."""
+    if not (isinstance(x, Pair) and isinstance(y, Pair)):
+        return x / y
+    zero = lax.full_like(x.head, 0)
+    q = Pair(x.head / y.head, zero)
+    rest = head(x - multiplied(y, q)) / y.head
+    return q + Pair(lax.select(lax.is_finite(rest), rest, zero), zero)
+
+
 def outer(u: Number, v: Number) -> Number:
     """The matrix uᵢ vⱼ."""
-    return column(u) * placed(lambda a: a[None, :], v)
+    return multiplied(column(u), placed(lambda a: a[None, :], v))
 
 
-def over_rows(A: Number, v: Number) -> Number:
-    """The matrix Aᵢⱼ/vᵢ."""
-    return A / placed(lambda a: jnp.broadcast_to(a[:, None], head(A).shape), v)
+def along_rows(v: Number, A: Number) -> Number:
+    """The matrix of the shape of A with the rows (vᵢ, …, vᵢ)."""
+    return placed(lambda a: jnp.broadcast_to(a[:, None], head(A).shape), v)
 
 
 def identity(n: int, like: Number) -> Number:
@@ -90,7 +120,7 @@ def applied(A: Number, x: Number) -> Number:
     """The product of a matrix and a vector."""
     if not isinstance(A, Pair):
         return times(jnp.asarray(A), column(x))[:, 0]
-    return total(A * placed(lambda a: a[None, :], x), 1)
+    return total(multiplied(A, placed(lambda a: a[None, :], x)), 1)
 
 
 def _looped(steps: int, step: Callable[..., tuple[Pair, ...]], *start: Number) -> tuple[Pair, ...]:
@@ -127,7 +157,7 @@ def square_root(x: Number) -> Number:
     r = jnp.sqrt(x.head)
     some = jnp.where(r > 0, r, 1)
     root = Pair(r, jnp.zeros_like(r))
-    rest = head(x - root * root) / (2 * some)
+    rest = head(x - multiplied(root, root)) / (2 * some)
     return root + jnp.where((r > 0) & (r < jnp.inf), rest, 0)
 
 
@@ -139,7 +169,7 @@ def solved(L: Number, B: Number) -> Number:
     def substitute(k: jax.Array, X: Pair) -> tuple[Pair]:
         l, x = _taken(L, k, 1), _taken(X, k, 0)
         here = jnp.arange(l.head.size) == k
-        row = x / placed(lambda a: jnp.full_like(x.head, a[k]), l)
+        row = divided(x, placed(lambda a: jnp.full_like(x.head, a[k]), l))
         below = where(jnp.arange(l.head.size) > k, l, 0.0)
         change = outer(below, row)
         rows = placed(lambda a: jnp.broadcast_to(a, X.head.shape), row)
@@ -179,7 +209,8 @@ def _cholesky(S: Pair) -> Pair:
         below = _taken(S, k, 1)
         i = jnp.arange(below.head.size)
         root = square_root(placed(lambda a: a[k], below))
-        below = where(i >= k, below, 0.0) / placed(lambda a: jnp.full_like(below.head, a), root)
+        pivot = placed(lambda a: jnp.full_like(below.head, a), root)
+        below = divided(where(i >= k, below, 0.0), pivot)
         here = jnp.broadcast_to(i == k, S.head.shape)
         filled = placed(lambda a: jnp.broadcast_to(a[:, None], S.head.shape), below)
         return S - outer(below, below), where(here, filled, L)
