@@ -59,7 +59,7 @@ class _Dense(NamedTuple):
     matrix: jax.Array
 
 
-Covariance = Float[Array, "*batch n n"] | Cholesky | Diagonal | LowRank
+Covariance = Float[Array, "... n n"] | Cholesky | Diagonal | LowRank
 
 
 class _Form(NamedTuple):

@@ -168,7 +168,11 @@ def test_gradients(form):
 def test_second_derivatives(form):
     cov, _ = FORMS[form]
     assert_derivatives(
-        lambda x, *p: normal.logpdf(x, MEAN, rebuilt(cov, p)), X[0], *parts_of(cov), tolerance=1e-4
+        lambda x, mean, *p: normal.logpdf(x, mean, rebuilt(cov, p)),
+        X[0],
+        MEAN,
+        *parts_of(cov),
+        tolerance=1e-4,
     )
 
 
@@ -199,15 +203,17 @@ def test_gradients_of_the_divergence(form):
 def test_samples_have_the_moments_and_the_score_its_laws(form):
     cov, dense = FORMS[form]
     S = np.asarray(dense(*parts_of(cov)))
-    mean = jnp.asarray(MEAN)
+    mean, other, variances = (jnp.asarray(a) for a in (MEAN, OTHER, 2 * V))
+    matrix = jnp.asarray(S)
     cov = jax.tree.map(jnp.asarray, cov)
     count = 40_000
 
     @jax.jit
     def drawn(key):
         x = normal.sample(key, mean, cov, shape=(count,))
-        by_mean, by_cov = normal.score(x, mean, S)
-        ratio = normal.logpdf(x, mean, cov) - normal.logpdf(x, OTHER, normal.Diagonal(2 * V))
+        by_mean, by_cov = normal.score(x, mean, matrix)
+        far = normal.logpdf(x, other, normal.Diagonal(variances))
+        ratio = normal.logpdf(x, mean, cov) - far
         return x, by_mean, by_cov, normal.logpdf(x, mean, cov), ratio
 
     x, by_mean, by_cov, logarithms, ratio = jax.tree.map(np.asarray, drawn(jax.random.key(1)))
@@ -219,7 +225,7 @@ def test_samples_have_the_moments_and_the_score_its_laws(form):
     np.testing.assert_allclose(
         -logarithms.mean(), normal.entropy(mean, cov), atol=5 * logarithms.std() / count**0.5
     )
-    kl = normal.kl(mean, cov, jnp.asarray(OTHER), normal.Diagonal(jnp.asarray(2 * V)))
+    kl = normal.kl(mean, cov, other, normal.Diagonal(variances))
     np.testing.assert_allclose(ratio.mean(), kl, atol=5 * ratio.std() / count**0.5)
     of_mean, of_cov = (np.asarray(a) for a in normal.fisher_information(mean, cov))
     for s, information in ((by_mean, of_mean), (by_cov, of_cov)):
@@ -246,15 +252,15 @@ def test_samples_are_differentiable():
 
 
 def test_fit_and_its_weights():
-    x = np.float32(X)
+    x = jnp.asarray(X, jnp.float32)
     mean, S = normal.fit(x)
     np.testing.assert_allclose(mean, X.mean(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(S, np.cov(X.T, ddof=0), rtol=1e-4, atol=1e-6)
-    twice = normal.fit(np.concatenate([x, x[:2]]))
+    twice = normal.fit(jnp.concatenate([x, x[:2]]))
     weighted = normal.fit(x, weights=jnp.array([2.0, 2, 1, 1, 1]))
     for a, b in zip(twice, weighted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert normal.fit(np.stack([x, x]))[1].shape == (2, N, N)
+    assert normal.fit(jnp.stack([x, x]))[1].shape == (2, N, N)
 
 
 @pytest.mark.parametrize("form", BAD)
@@ -345,7 +351,7 @@ def test_divergence_of_what_is_nearly_the_same():
     """KL = ¼ tr (P Δ)² − ⅙ tr (P Δ)³ for a Σ₂ = Σ₁ + Δ, P = Σ₂⁻¹, to first order in Δ beyond."""
     S = rotated(10, np.float32)
     near = S * np.float32(1 + 2.0**-20)
-    mean = np.zeros(6, np.float32)
+    mean = jnp.zeros(6)
     kl = jax.jit(lambda S, R: normal.kl(mean, S, mean, R))
     B = np.linalg.solve(np.float64(near), np.float64(S) - np.float64(near))
     assert_within_ulp(kl(S, near), np.trace(B @ B) / 4 - np.trace(B @ B @ B) / 6, 4)
