@@ -273,3 +273,14 @@ def slopes_of(formula: Formula) -> Callable[..., tuple[jax.Array, ...]]:
     """The derivatives alone."""
     read = _read(formula)
     return lambda *args: read(*args)[1:]
+
+
+def evaluated(f: Callable[..., Any], signature: str, *arrays: Any) -> Any:
+    """The function over the leading axes, in float32 at least, its results rounded once.
+
+    What an argument does not share with the others is computed once for all of them.
+    """
+    dtype = jnp.result_type(*arrays)
+    wide = jnp.promote_types(dtype, jnp.float32)
+    found = jnp.vectorize(f, signature=signature)(*(jnp.asarray(a, wide) for a in arrays))
+    return jax.tree.map(lambda y: y.astype(dtype), found)

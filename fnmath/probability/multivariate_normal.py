@@ -18,8 +18,6 @@ not positive definite, not even with its entries taken for exact, all functions 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -147,19 +145,11 @@ def _taken(function: str, vectors: dict[str, Any], **covariances: Any) -> list[A
     return list(forms.values())
 
 
-def _evaluated(f: Callable[..., Any], signature: str, *arrays: Any) -> Any:
-    """The function over the leading axes, in float32 at least, its results rounded once."""
-    dtype = jnp.result_type(*arrays)
-    wide = jnp.promote_types(dtype, jnp.float32)
-    found = jnp.vectorize(f, signature=signature)(*(jnp.asarray(a, wide) for a in arrays))
-    return jax.tree.map(lambda y: y.astype(dtype), found)
-
-
 def _known(cov: Any) -> jax.Array:
     """1 where the covariance is positive definite, nan elsewhere."""
     form = _FORMS[type(cov)]
     parts = [jax.lax.stop_gradient(jnp.asarray(a)) for a in cov]
-    H = _evaluated(_matrices.with_slopes(form.entropy), form.signature(0), *parts)
+    H = _matrices.evaluated(_matrices.with_slopes(form.entropy), form.signature(0), *parts)
     return jnp.where(jnp.isnan(H), jnp.nan, 1)
 
 
@@ -167,7 +157,7 @@ def _written_out(cov: Any) -> jax.Array:
     """The covariance as a matrix, nan where it is not positive definite."""
     form = _FORMS[type(cov)]
     signature = form.signature(0).replace("()", "(n,n)")
-    S = _evaluated(_matrices.without_slopes(form.dense), signature, *cov)
+    S = _matrices.evaluated(_matrices.without_slopes(form.dense), signature, *cov)
     return S * _known(cov)[..., None, None].astype(S.dtype)
 
 
@@ -210,7 +200,7 @@ def logpdf(
     """
     (form,) = _taken("logpdf", {"x": x, "mean": mean}, cov=cov)
     of = _FORMS[type(form)]
-    return _evaluated(_matrices.with_slopes(of.density), of.signature(2), x, mean, *form)
+    return _matrices.evaluated(_matrices.with_slopes(of.density), of.signature(2), x, mean, *form)
 
 
 def pdf(
@@ -247,7 +237,7 @@ def pdf(
     (form,) = _taken("pdf", {"x": x, "mean": mean}, cov=cov)
     of = _FORMS[type(form)]
     density = _matrices.with_slopes(_gaussians.exponential(of.density))
-    return _evaluated(density, of.signature(2), x, mean, *form)
+    return _matrices.evaluated(density, of.signature(2), x, mean, *form)
 
 
 def _root_times(cov: Any, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
@@ -440,7 +430,7 @@ def entropy(mean: Float[Array, "... n"], cov: Covariance) -> Float[Array, "..."]
     (form,) = _taken("entropy", {"mean": mean}, cov=cov)
     of, dtype = _FORMS[type(form)], jnp.result_type(mean, *form)
     parts = [jnp.asarray(a, dtype) for a in form]
-    H = _evaluated(_matrices.with_slopes(of.entropy), of.signature(0), *parts)
+    H = _matrices.evaluated(_matrices.with_slopes(of.entropy), of.signature(0), *parts)
     return jnp.broadcast_to(H, jnp.broadcast_shapes(H.shape, jnp.shape(mean)[:-1]))
 
 
@@ -508,7 +498,7 @@ def kl(
         f = _matrices.without_slopes(_gaussians.low_rank_divergence)
     else:
         second, f = first, _matrices.with_slopes(_DIVERGENCES[type(p)])
-    return _evaluated(f, f"{first},{second}->()", mean_p, *p, mean_q, *q)
+    return _matrices.evaluated(f, f"{first},{second}->()", mean_p, *p, mean_q, *q)
 
 
 def fit(
@@ -586,7 +576,7 @@ def score(
     of = _FORMS[type(form)]
     arguments, _, _ = of.signature(2).partition("->")
     slopes = _matrices.slopes_of(of.density)
-    _, by_mean, *by_cov = _evaluated(slopes, f"{arguments}->{arguments}", x, mean, *form)
+    _, by_mean, *by_cov = _matrices.evaluated(slopes, f"{arguments}->{arguments}", x, mean, *form)
     return by_mean, by_cov[0] if isinstance(form, _Dense) else type(form)(*by_cov)
 
 
@@ -621,7 +611,7 @@ def fisher_information(
         Kay, Fundamentals of Statistical Signal Processing: Estimation Theory (1993), §3.9.
     """
     S = variance(mean, cov)
-    P = _evaluated(_matrices.without_slopes(_gaussians.precision), "(n,n)->(n,n)", S)
+    P = _matrices.evaluated(_matrices.without_slopes(_gaussians.precision), "(n,n)->(n,n)", S)
     direct = P[..., :, None, :, None] * P[..., None, :, None, :]
     crossed = P[..., :, None, None, :] * P[..., None, :, :, None]
     return P, 0.25 * (direct + crossed)
