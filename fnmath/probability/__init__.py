@@ -14,7 +14,7 @@ axis, and the covariance matrix for their ``variance``.
     uniform, truncated_normal, beta                            on an interval
     bernoulli, geometric, categorical                          on whole numbers, on classes
     poisson, binomial, negative_binomial
-    multivariate_normal, dirichlet                             of vectors
+    multivariate_normal, dirichlet, multinomial                of vectors
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
@@ -41,6 +41,7 @@ from fnmath.probability import (
     laplace,
     log_normal,
     logistic,
+    multinomial,
     multivariate_normal,
     negative_binomial,
     normal,
@@ -69,6 +70,7 @@ __all__ = [
     "laplace",
     "log_normal",
     "logistic",
+    "multinomial",
     "multivariate_normal",
     "negative_binomial",
     "normal",
