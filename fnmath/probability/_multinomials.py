@@ -91,8 +91,7 @@ def information(n: Number, p: Number) -> Number:
 
 def score(k: Number, n: Number, p: Number) -> Number:
     """The slopes along the simplex."""
-    *_, by_p = mass(k, n, p)
-    value, *_ = mass(k, n, p)
+    value, *_, by_p = mass(k, n, p)
     nowhere = jnp.broadcast_to(head(value) == -jnp.inf, head(p).shape)
     return where(nowhere, 0.0, by_p - alike(n, p))
 
@@ -100,7 +99,7 @@ def score(k: Number, n: Number, p: Number) -> Number:
 def divergence(n: Number, p: Number, m: Number, q: Number) -> Numbers:
     """N Σ p log(p/q) where n = m, else ∞."""
     terms = divergence_term(p, q) + (p - q)
-    value = where(head(n) == 0, 0.0, n * total(where(head(n) == 0, 0.0, 1.0) * terms))
+    value = where(head(n) == 0, 0.0, n * total(terms))
     value = where(head(n) == head(m), value, jnp.inf)
     value = _judged(m, q, _judged(n, p, value))
     neither = (head(p) == 0) & (head(q) == 0)

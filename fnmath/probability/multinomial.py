@@ -240,7 +240,8 @@ def mode(n: Numbers, probs: Float[Array, "... classes"]) -> Int[Array, "... clas
         Finucan, The mode of a multinomial distribution (1964), §2.
     """
     _check("mode", {"n": n}, probs=probs)
-    k = evaluated(_multinomials.mode, "(),(n)->(n)", n, jnp.asarray(probs, jnp.float32))
+    wide = jnp.promote_types(jnp.result_type(probs), jnp.float32)
+    k = evaluated(_multinomials.mode, "(),(n)->(n)", n, jnp.asarray(probs, wide))
     return k.astype(jnp.int32)
 
 
