@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.probability._gamma_numbers import digamma_lag, stirling_excess, trigamma
-from fnmath.probability._matrices import outer, placed, total
+from fnmath.probability._matrices import multiplied, outer, placed, total
 from fnmath.probability._numbers import Number, Pair, divergence_term, exp, head, log, where
 
 Numbers = tuple[Number, ...]
@@ -49,7 +49,7 @@ def density(x: Number, a: Number) -> Numbers:
     a, A = _positive(a), total(_positive(a))
     at_0 = head(x) == 0
     y = where(head(x) > 0, x, 1.0)
-    mean = alike(A, x) * y
+    mean = multiplied(alike(A, x), y)
     terms = (mean - a) - divergence_term(a, mean) - log(y) + stirling_excess(a)
     value = total(terms) - stirling_excess(A)
     # A factor 0^(α − 1).

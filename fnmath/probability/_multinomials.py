@@ -20,7 +20,7 @@ from fnmath.probability._counts import NODES, is_count
 from fnmath.probability._dirichlets import Numbers, alike
 from fnmath.probability._gamma_numbers import stirling_excess
 from fnmath.probability._information import poisson_kl
-from fnmath.probability._matrices import outer, placed, total
+from fnmath.probability._matrices import multiplied, outer, placed, total
 from fnmath.probability._numbers import Number, divergence_term, exp, head, log, where
 
 
@@ -55,7 +55,7 @@ def mass(k: Number, n: Number, p: Number) -> Numbers:
     valid = is_one & known(n, p)
     j = where(jnp.broadcast_to(valid, head(k).shape), k, 0.0)
     m = where(valid, n, 0.0)
-    mean = alike(m, p) * p
+    mean = multiplied(alike(m, p), p)
     value = _rest(m) + total((mean - j) - divergence_term(j, mean) - _rest(j))
     otherwise = where(jnp.isnan(head(k)).any(), jnp.nan, -jnp.inf)
     value = where(is_one, value, otherwise)
