@@ -64,7 +64,7 @@ def digamma_lag(a: Number) -> Number:
 
 def trigamma(a: Number) -> Number:
     """The number t(a), about 1/a, 1/a² for small a."""
-    y, w, steps = _stepped(a)
+    _, w, steps = _stepped(a)
     at_y = w + 0.5 * w * w + w * w * w * polynomial(_BERNOULLI, w * w, 4)
     stepped = head(a) < len(steps)
     inverses = [where(stepped, 1 / where(stepped, s, 1.0), 0.0) for s in steps]

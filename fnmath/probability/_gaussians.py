@@ -157,7 +157,12 @@ def _of_factors(d: Number, L: Number, M: Number) -> tuple[Number, Number, Number
     C = inverse_of_lower(M)
     z, U = applied(C, d), product(C, L - M)
     lags = lag_of_ratio(diagonal(L), diagonal(M))
-    return 0.5 * (total(z * z) + total(U * U)) + total(lags), C, identity(head(L).shape[0], L) + U, z
+    return (
+        0.5 * (total(z * z) + total(U * U)) + total(lags),
+        C,
+        identity(head(L).shape[0], L) + U,
+        z,
+    )
 
 
 def dense_divergence(mean_p: Number, S: Number, mean_q: Number, R: Number) -> Numbers:

@@ -93,8 +93,8 @@ def along_rows(v: Number, A: Number) -> Number:
 
 
 def identity(n: int, like: Number) -> Number:
-    I = jnp.eye(n, dtype=head(like).dtype)
-    return Pair(I, jnp.zeros_like(I)) if isinstance(like, Pair) else I
+    one = jnp.eye(n, dtype=head(like).dtype)
+    return Pair(one, jnp.zeros_like(one)) if isinstance(like, Pair) else one
 
 
 def symmetric(S: Number) -> Number:
@@ -167,13 +167,14 @@ def solved(L: Number, B: Number) -> Number:
         return jax.scipy.linalg.solve_triangular(L, B, lower=True)
 
     def substitute(k: jax.Array, X: Pair) -> tuple[Pair]:
-        l, x = _taken(L, k, 1), _taken(X, k, 0)
-        here = jnp.arange(l.head.size) == k
-        row = divided(x, placed(lambda a: jnp.full_like(x.head, a[k]), l))
-        below = where(jnp.arange(l.head.size) > k, l, 0.0)
+        below, x = _taken(L, k, 1), _taken(X, k, 0)
+        i = jnp.arange(below.head.size)
+        row = divided(x, placed(lambda a: jnp.full_like(x.head, a[k]), below))
+        below = where(i > k, below, 0.0)
         change = outer(below, row)
         rows = placed(lambda a: jnp.broadcast_to(a, X.head.shape), row)
-        return (where(jnp.broadcast_to(here[:, None], X.head.shape), rows, X - change),)
+        here = jnp.broadcast_to((i == k)[:, None], X.head.shape)
+        return (where(here, rows, X - change),)
 
     return _looped(L.head.shape[0], substitute, B)[0]
 

@@ -132,7 +132,9 @@ def test_equals_scipy():
         for count in (5, 200):
             k = np.random.default_rng(1).multinomial(count, p, 4)
             mass = multinomial.logpmf(jnp.asarray(k), count, jnp.asarray(p))
-            np.testing.assert_allclose(mass, scipy.stats.multinomial(count, p).logpmf(k), rtol=1e-10)
+            np.testing.assert_allclose(
+                mass, scipy.stats.multinomial(count, p).logpmf(k), rtol=1e-10
+            )
 
 
 @pytest.mark.usefixtures("x64")
