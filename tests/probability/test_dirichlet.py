@@ -34,7 +34,8 @@ MISTAKES = [
         (jnp.ones(()),),
         {},
         ValueError,
-        "mode: alpha has shape (); wanted at least 1 axis, (*batch classes)",
+        "mode: alpha has shape (); wanted at least 1 axis, (*batch classes); did you mean "
+        "alpha[None]?",
     ),
     Mistake(
         dirichlet.mean,
