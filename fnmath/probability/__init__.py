@@ -3,7 +3,9 @@
 Every family has the same functions, as far as they exist: density ``pdf`` or mass ``pmf``, ``cdf``
 and survival function ``sf``, the logarithms of all of these, the quantile functions ``ppf`` and
 ``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind,
-``fit``, ``score`` and ``fisher_information``. All but ``fit`` are elementwise: arguments broadcast.
+``fit``, ``score`` and ``fisher_information``. Those of one
+number are elementwise, ``fit`` apart: arguments broadcast. Those of vectors have these on the last
+axis, and the covariance matrix for their ``variance``.
 
     normal, laplace, logistic, cauchy, gumbel, student_t       on the line
     exponential, half_normal, weibull, log_normal              on a half line
@@ -12,6 +14,7 @@ and survival function ``sf``, the logarithms of all of these, the quantile funct
     uniform, truncated_normal, beta                            on an interval
     bernoulli, geometric, categorical                          on whole numbers, on classes
     poisson, binomial, negative_binomial
+    multivariate_normal, dirichlet, multinomial                of vectors
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
@@ -28,6 +31,7 @@ from fnmath.probability import (
     categorical,
     cauchy,
     chi_squared,
+    dirichlet,
     exponential,
     gamma,
     geometric,
@@ -37,6 +41,8 @@ from fnmath.probability import (
     laplace,
     log_normal,
     logistic,
+    multinomial,
+    multivariate_normal,
     negative_binomial,
     normal,
     pareto,
@@ -54,6 +60,7 @@ __all__ = [
     "categorical",
     "cauchy",
     "chi_squared",
+    "dirichlet",
     "exponential",
     "gamma",
     "geometric",
@@ -63,6 +70,8 @@ __all__ = [
     "laplace",
     "log_normal",
     "logistic",
+    "multinomial",
+    "multivariate_normal",
     "negative_binomial",
     "normal",
     "pareto",

@@ -62,6 +62,9 @@ FAMILIES = {  # name in the cases: (module, the case's parameters as the module'
     "poisson": ("poisson", as_given),
     "binom": ("binomial", as_given),
     "nbinom": ("negative_binomial", as_given),
+    "multinomial": ("multinomial", as_given),
+    "dirichlet": ("dirichlet", as_given),
+    "mvn": ("multivariate_normal", as_given),
 }
 
 

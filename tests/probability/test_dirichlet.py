@@ -1,0 +1,227 @@
+"""fnmath.probability.dirichlet: against SciPy and 40 digits, by its laws, at its edges."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import scipy.stats
+
+from fnmath.probability import dirichlet
+from tests.helpers import Mistake, assert_derivatives, assert_within_ulp
+
+ALPHA = np.array([[1.0, 1, 1], [0.1, 0.2, 0.3], [50, 20, 1], [2e5, 3e5, 1e5], [1e-3, 7, 2]])
+X = np.array([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05], [1e-6, 0.5 - 1e-6, 0.5]])
+
+MISTAKES = [
+    Mistake(
+        dirichlet.logpdf,
+        (jnp.ones(3), jnp.ones(2)),
+        {},
+        ValueError,
+        "logpdf: the number of classes must agree: x has 3 and alpha has 2",
+    ),
+    Mistake(
+        dirichlet.entropy,
+        (jnp.ones(2, int),),
+        {},
+        TypeError,
+        "entropy: alpha has dtype int32; wanted a floating dtype; did you mean "
+        "alpha.astype(jnp.float32)?",
+    ),
+    Mistake(
+        dirichlet.mode,
+        (jnp.ones(()),),
+        {},
+        ValueError,
+        "mode: alpha has shape (); wanted at least 1 axis, (*batch classes); did you mean "
+        "alpha[None]?",
+    ),
+    Mistake(
+        dirichlet.mean,
+        (jnp.ones((2, 0)),),
+        {},
+        ValueError,
+        "mean: the last axis of alpha is 0; wanted an integer of at least 1",
+    ),
+]
+
+
+def everything(x, alpha, other):
+    return {
+        "logpdf": dirichlet.logpdf(x, alpha),
+        "pdf": dirichlet.pdf(x, alpha),
+        "entropy": dirichlet.entropy(alpha),
+        "mean": dirichlet.mean(alpha),
+        "variance": dirichlet.variance(alpha),
+        "kl": dirichlet.kl(alpha, other),
+        "score": dirichlet.score(x, alpha),
+        "information": dirichlet.fisher_information(alpha),
+        "logpdf by": jax.grad(dirichlet.logpdf, (0, 1))(x, alpha),
+        "logpdf by, forward": jax.jacfwd(dirichlet.logpdf, (0, 1))(x, alpha),
+        "entropy by": jax.grad(dirichlet.entropy)(alpha),
+        "kl by": jax.grad(dirichlet.kl, (0, 1))(alpha, other),
+    }
+
+
+EVERYTHING = jax.jit(jax.vmap(everything))
+
+
+def wanted(x, a, b):
+    """The formulas as they are written, in 40 digits."""
+    with mpmath.workdps(40):
+        x, a, b = (np.array([mpmath.mpf(float(v)) for v in row]) for row in (x, a, b))
+        log, lgamma = np.frompyfunc(mpmath.log, 1, 1), np.frompyfunc(mpmath.loggamma, 1, 1)
+        psi = np.frompyfunc(mpmath.psi, 2, 1)
+        A, B, n = a.sum(), b.sum(), len(a)
+        log_beta = lgamma(a).sum() - lgamma(A)
+        of_b = lgamma(b).sum() - lgamma(B)
+        score = log(x) - psi(0, a) + psi(0, A)
+        found = {
+            "logpdf": ((a - 1) * log(x)).sum() - log_beta,
+            "entropy": log_beta + (A - n) * psi(0, A) - ((a - 1) * psi(0, a)).sum(),
+            "kl": of_b - log_beta + ((a - b) * (psi(0, a) - psi(0, A))).sum(),
+            "score": score,
+            "entropy by": (A - n) * psi(1, A) - (a - 1) * psi(1, a),
+            "logpdf by": ((a - 1) / x, score),
+            "kl by": (
+                (a - b) * psi(1, a) - (A - B) * psi(1, A),
+                psi(0, b) - psi(0, B) - psi(0, a) + psi(0, A),
+            ),
+        }
+        return jax.tree.map(lambda v: np.asarray(v, float), found)
+
+
+def cases(dtype):
+    """Each α with each x, and β in turn the next α, far away, near, and very near."""
+    a, x = np.repeat(ALPHA, 3, 0), np.tile(X, (5, 1))
+    factors = np.tile([[1.7, 0.6, 1.1], [1.01, 1, 0.99], [1 + 1e-4, 1, 1]], (5, 1))
+    b = a * factors
+    b[::3] = np.roll(ALPHA, 1, 0)
+    return [jnp.asarray(v, dtype) for v in (x, a, b)]
+
+
+@pytest.mark.last_digits
+def test_last_digits():
+    args = cases(jnp.float32)
+    found = EVERYTHING(*args)
+    for i, row in enumerate(zip(*map(np.asarray, args), strict=True)):
+        for name, value in wanted(*row).items():
+            ours = jax.tree.map(lambda a, i=i: a[i], found[name])
+            for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(value), strict=True):
+                assert_within_ulp(a, b, 2)
+
+
+@pytest.mark.usefixtures("x64")
+def test_double_precision():
+    args = cases(jnp.float64)
+    found = EVERYTHING(*args)
+    for i, row in enumerate(zip(*map(np.asarray, args), strict=True)):
+        for name, value in wanted(*row).items():
+            ours = jax.tree.map(lambda a, i=i: a[i], found[name])
+            for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(value), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-13, err_msg=f"{name} of {row}")
+        peer = scipy.stats.dirichlet(row[1])
+        for name, theirs in (("pdf", peer.pdf(row[0] / row[0].sum())), ("variance", peer.cov())):
+            np.testing.assert_allclose(found[name][i], theirs, rtol=1e-8, atol=1e-300)
+        np.testing.assert_allclose(found["mean"][i], peer.mean(), rtol=1e-14)
+        np.testing.assert_allclose(found["variance"][i].sum(0), 0, atol=1e-14)
+    by, forward = found["logpdf by"], found["logpdf by, forward"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13), by, forward)
+    assert (found["kl"] >= 0).all()
+
+
+@pytest.mark.usefixtures("x64")
+def test_second_derivatives():
+    """Of a density, of an entropy, and of divergences near and far, in one program."""
+
+    def together(x, a, b):
+        far = dirichlet.kl(a, 5 * b)
+        return dirichlet.logpdf(x, a) + dirichlet.entropy(a) + dirichlet.kl(a, b) + far
+
+    assert_derivatives(
+        together, X[0], np.array([0.8, 3, 9]), np.array([0.9, 2.5, 10]), step=1e-6, tolerance=1e-4
+    )
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_density_integrates_to_one():
+    alpha = jnp.array([1.5, 2.5, 3.0])
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    t, w = 0.5 + 0.5 * nodes, 0.5 * weights
+    first, second = t[:, None] + 0 * t, (1 - t[:, None]) * t
+    x = jnp.stack([jnp.asarray(v) for v in (first, second, 1 - first - second)], -1)
+    area = np.outer(w * (1 - t), w)
+    np.testing.assert_allclose((dirichlet.pdf(x, alpha) * area).sum(), 1, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("x64")
+def test_samples_have_the_moments_and_the_score_its_laws():
+    alpha, other, count = jnp.array([0.5, 2.0, 4.0]), jnp.array([1.0, 1.5, 6.0]), 40_000
+
+    @jax.jit
+    def drawn(key):
+        x = dirichlet.sample(key, alpha, shape=(count,))
+        logarithm = dirichlet.logpdf(x, alpha)
+        ratio = logarithm - dirichlet.logpdf(x, other)
+        slope = jax.grad(lambda a: dirichlet.sample(key, a, shape=(count,))[:, 0].mean())(alpha)
+        return x, dirichlet.score(x, alpha), logarithm, ratio, slope
+
+    x, score, logarithm, ratio, slope = jax.tree.map(np.asarray, drawn(jax.random.key(2)))
+    np.testing.assert_allclose(x.sum(1), 1, rtol=1e-12)
+    for i, a in enumerate(np.asarray(alpha)):
+        law = scipy.stats.beta(a, float(alpha.sum()) - a)
+        assert scipy.stats.kstest(x[:, i], law.cdf).pvalue > 1e-3
+    np.testing.assert_allclose(np.cov(x.T), dirichlet.variance(alpha), atol=1e-3)
+    information = np.asarray(dirichlet.fisher_information(alpha))
+    deviation = np.sqrt(np.diag(information))
+    assert (np.abs(score.mean(0)) < 4.5 * deviation / count**0.5).all()
+    np.testing.assert_allclose(np.cov(score.T), information, rtol=0.05, atol=0.01)
+    for y, of in ((-logarithm, dirichlet.entropy(alpha)), (ratio, dirichlet.kl(alpha, other))):
+        np.testing.assert_allclose(y.mean(), of, atol=5 * y.std() / count**0.5)
+    by_alpha = jax.jacobian(dirichlet.mean)(alpha)[0]
+    np.testing.assert_allclose(slope, by_alpha, rtol=0.05, atol=2e-3)
+    np.testing.assert_allclose(dirichlet.fit(jnp.asarray(x))[0], alpha, rtol=0.03)
+
+
+@pytest.mark.usefixtures("x64")
+def test_fit_makes_the_samples_most_likely():
+    x = jnp.asarray(np.random.default_rng(0).dirichlet([0.3, 40, 5], 30))
+    weights = jnp.arange(30.0)
+
+    @jax.jit
+    def fitted(x, weights):
+        (alpha,) = dirichlet.fit(x, weights=weights)
+        return alpha, (weights[:, None] * dirichlet.score(x, alpha)).sum(0)
+
+    alpha, slope = fitted(x, weights)
+    np.testing.assert_allclose(slope, 0, atol=1e-8)
+    assert (alpha > 0).all()
+
+
+def test_edges():
+    x = jnp.array([[0.0, 0.4, 0.6], [0.5, 0.6, 0.5], [-0.1, 0.5, 0.6], [jnp.nan, 0.5, 0.5]])
+    alpha = jnp.array([[2.0, 1, 1], [0.5, 1, 1], [1, 3, 1]])
+    both = jax.jit(lambda x, a: (dirichlet.logpdf(x, a), dirichlet.pdf(x, a)))
+    logarithm, density = both(x[:, None], alpha)
+    np.testing.assert_array_equal(logarithm[0, :2], [-np.inf, np.inf])
+    np.testing.assert_allclose(logarithm[0, 2], np.log(12 * 0.16), rtol=1e-6)
+    np.testing.assert_array_equal(density[0, :2], [0, np.inf])
+    np.testing.assert_array_equal(logarithm[1:3], -np.inf)
+    assert jnp.isnan(logarithm[3]).all()
+    bad = jnp.array([[0.0, 1, 1], [-1, 1, 1], [jnp.inf, 1, 1], [jnp.nan, 1, 1]])
+    found = EVERYTHING(jnp.tile(jnp.array([0.2, 0.3, 0.5]), (4, 1)), bad, jnp.ones((4, 3)))
+    for name in ("logpdf", "pdf", "entropy", "mean", "variance", "kl", "score", "information"):
+        assert jnp.isnan(found[name]).all(), name
+    assert jnp.isnan(dirichlet.sample(jax.random.key(0), bad)).all()
+    np.testing.assert_array_equal(dirichlet.mode(jnp.array([2.0, 4.0])), [0.25, 0.75])
+    assert jnp.isnan(dirichlet.mode(jnp.ones(2))).all()
+
+
+def test_shapes_and_dtypes():
+    x, alpha = jnp.ones((5, 1, 3)), jnp.ones((4, 3), jnp.float16)
+    assert jax.eval_shape(dirichlet.logpdf, x, alpha).shape == (5, 4)
+    assert jax.eval_shape(dirichlet.entropy, alpha).dtype == jnp.float16
+    drawn = jax.eval_shape(lambda k: dirichlet.sample(k, alpha, shape=(2, 4)), jax.random.key(0))
+    assert drawn.shape == (2, 4, 3)
+    assert drawn.dtype == jnp.float16
