@@ -76,6 +76,7 @@ def pdf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{pdf(0.5, weights, normal, parameters):.4f}")
         0.1295
@@ -105,7 +106,7 @@ def logpdf(
         parameters: Those of the family, components on their first axis; or a tuple of such tuples.
 
     Returns:
-        Logarithms of densities, in nats, in the shape of x, weights and parameters without their axis.
+        Logarithms of densities in the shape of x, weights and parameters without their axis.
         They are nan where a component, even of weight 0, has parameters without meaning.
 
     Raises:
@@ -113,6 +114,7 @@ def logpdf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{logpdf(0.5, weights, normal, parameters):.4f}")
         -2.0439
@@ -150,6 +152,7 @@ def pmf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import poisson
         >>> weights, means = jnp.log(jnp.array([1.0, 3.0])), jnp.array([1.0, 4.0])
         >>> print(f"{pmf(2.0, weights, poisson, (means,)):.4f}")
         0.1559
@@ -187,6 +190,7 @@ def logpmf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import poisson
         >>> weights, means = jnp.log(jnp.array([1.0, 3.0])), jnp.array([1.0, 4.0])
         >>> print(f"{logpmf(2.0, weights, poisson, (means,)):.4f}")
         -1.8586
@@ -224,6 +228,7 @@ def cdf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{cdf(0.5, weights, normal, parameters):.4f}")
         0.2834
@@ -261,6 +266,7 @@ def logcdf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{logcdf(0.5, weights, normal, parameters):.4f}")
         -1.2610
@@ -298,6 +304,7 @@ def sf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{sf(0.5, weights, normal, parameters):.4f}")
         0.7166
@@ -335,6 +342,7 @@ def logsf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{logsf(0.5, weights, normal, parameters):.4f}")
         -0.3333
@@ -375,6 +383,7 @@ def ppf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{ppf(0.5, weights, normal, parameters):.4f}")
         1.5739
@@ -414,6 +423,7 @@ def isf(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{isf(0.5, weights, normal, parameters):.4f}")
         1.5739
@@ -454,6 +464,7 @@ def log_responsibilities(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> print(log_responsibilities(0.5, jnp.zeros(2), normal, (jnp.array([-1.0, 2.0]), 1.0)))
         [-0.6931472 -0.6931472]
 
@@ -498,6 +509,7 @@ def sample(
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights = jnp.log(jnp.array([1.0, 3.0]))
         >>> parameters = (jnp.array([-1.0, 2.0]), 1.0)
         >>> x = sample(jax.random.key(0), weights, normal, parameters, shape=4000)
@@ -540,6 +552,7 @@ def mean(log_weights: Numbers, family: Any, parameters: tuple[Any, ...]) -> Floa
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, means = jnp.log(jnp.array([1.0, 3.0])), jnp.array([-1.0, 2.0])
         >>> print(f"{mean(weights, normal, (means, 1.0)):.4f}")
         1.2500
@@ -570,6 +583,7 @@ def variance(log_weights: Numbers, family: Any, parameters: tuple[Any, ...]) -> 
         ValueError: If numbers of components differ, or shapes do not broadcast.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> weights, means = jnp.log(jnp.array([1.0, 3.0])), jnp.array([-1.0, 2.0])
         >>> print(f"{variance(weights, normal, (means, 1.0)):.4f}")
         2.6875
@@ -635,6 +649,7 @@ def of(family: Any) -> Family:
         ``isf`` and ``sample``.
 
     Example:
+        >>> from fnmath.probability import normal
         >>> two = of(normal)
         >>> print(f"{two.logpdf(0.5, jnp.zeros(2), jnp.array([-1.0, 2.0]), 1.0):.4f}")
         -2.0439
