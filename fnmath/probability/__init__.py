@@ -24,11 +24,13 @@ in every function, a point outside the support the density 0.
 from fnmath.probability import (
     bernoulli,
     beta,
+    beta_binomial,
     binomial,
     categorical,
     cauchy,
     chi_squared,
     exponential,
+    f,
     gamma,
     geometric,
     gumbel,
@@ -46,17 +48,20 @@ from fnmath.probability import (
     transformed,
     truncated_normal,
     uniform,
+    von_mises,
     weibull,
 )
 
 __all__ = [
     "bernoulli",
     "beta",
+    "beta_binomial",
     "binomial",
     "categorical",
     "cauchy",
     "chi_squared",
     "exponential",
+    "f",
     "gamma",
     "geometric",
     "gumbel",
@@ -74,5 +79,6 @@ __all__ = [
     "transformed",
     "truncated_normal",
     "uniform",
+    "von_mises",
     "weibull",
 ]

@@ -51,12 +51,17 @@ def _weights_known(function: str, log_weights: Any) -> None:
         _checks.fail(function, f"{came}; wanted at least one component, on the first axis")
 
 
+def _are_several(family: Any) -> bool:
+    """Whether it is a tuple of families, not one that is made as a tuple of functions."""
+    return isinstance(family, tuple) and not hasattr(family, "_fields")
+
+
 def _grouped(function: str, log_weights: Any, family: Any, parameters: Any) -> tuple:
     """The components, their parameters in groups, and how many components each group has."""
     _weights_known(function, log_weights)
     _checks.instance(function, "parameters", parameters, tuple)
     count = jnp.shape(log_weights)[0]
-    if not isinstance(family, tuple) or hasattr(family, "_fields"):
+    if not _are_several(family):
         return Components((family,), (count,)), (parameters,)
     if not len(family) == len(parameters) == count:
         came = f"{len(family)} families and {len(parameters)} parameters"
@@ -83,7 +88,7 @@ def arguments(
     """All arrays in one shape and in single precision at least, and the dtype of the result."""
     _checks.real(function, **at)
     of, groups = _grouped(function, log_weights, family, parameters)
-    several = len(of.families) > 1 or isinstance(family, tuple)
+    several = _are_several(family)
     aligned = [
         tuple(
             _on_first_axis(function, f"parameters[{f'{g}][' * several}{i}]", p, size, several)

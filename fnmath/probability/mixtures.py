@@ -193,7 +193,7 @@ def logpmf(
         >>> from fnmath.probability import poisson
         >>> weights, means = jnp.log(jnp.array([1.0, 3.0])), jnp.array([1.0, 4.0])
         >>> print(f"{logpmf(2.0, weights, poisson, (means,)):.4f}")
-        -1.8586
+        -1.8587
 
     Source:
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
@@ -269,7 +269,7 @@ def logcdf(
         >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{logcdf(0.5, weights, normal, parameters):.4f}")
-        -1.2610
+        -1.2609
 
     Source:
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
@@ -345,7 +345,7 @@ def logsf(
         >>> from fnmath.probability import normal
         >>> weights, parameters = jnp.log(jnp.array([1.0, 3.0])), (jnp.array([-1.0, 2.0]), 1.0)
         >>> print(f"{logsf(0.5, weights, normal, parameters):.4f}")
-        -0.3333
+        -0.3332
 
     Source:
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
