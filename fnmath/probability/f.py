@@ -553,7 +553,7 @@ def score(
 
     Example:
         >>> print([f"{s:.4f}" for s in score(1.5, 3.0, 4.0)])
-        ['?']
+        ['0.0977', '0.0515', '0.9020', '0.3529']
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 27;

@@ -1,4 +1,4 @@
-"""Mixtures: against sums of SciPy's densities, by their laws, and where components count nothing."""
+"""Mixtures: against sums of SciPy's densities, by their laws, where components count nothing."""
 
 import functools
 
@@ -60,8 +60,8 @@ def program():
         found = {}
         for name in OF_X + OF_Q:
 
-            def f(t, *of, f=getattr(mixtures, name)):
-                return f(t, of[0], normal, of[1:])
+            def f(t, *of, name=name):
+                return getattr(mixtures, name)(t, of[0], normal, of[1:])
 
             args = (x if name in OF_X else q, log_weights, loc, scale)
             found[name] = f(*args)
@@ -218,7 +218,7 @@ def test_counts():
     @jax.jit
     def found(k, q):
         of = jnp.log(jnp.asarray(weights)), poisson, (jnp.asarray(means),)
-        values = {name: getattr(mixtures, name)(k, *of) for name in OF_K + ("cdf", "logsf")}
+        values = {name: getattr(mixtures, name)(k, *of) for name in (*OF_K, "cdf", "logsf")}
         return values | {name: getattr(mixtures, name)(q, *of) for name in OF_Q}
 
     with jax.enable_x64(True):

@@ -1,4 +1,4 @@
-"""Transformed distributions: against SciPy's and fnmath's own, where they are saturated, by laws."""
+"""Transformed distributions: against SciPy and mpmath, by laws, and where they are saturated."""
 
 import functools
 import math
@@ -57,8 +57,8 @@ def functions(transform, family):
         found = {}
         for name in OF_X + OF_Q:
 
-            def f(t, *of, f=getattr(transformed, name)):
-                return f(t, transform(of), family, of)
+            def f(t, *of, name=name):
+                return getattr(transformed, name)(t, transform(of), family, of)
 
             args, by = (x if name in OF_X else q, *of), tuple(range(1 + len(of)))
             found[name] = f(*args)
