@@ -13,7 +13,6 @@ may be infinite. Where all are of that kind the leader alone speaks.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -270,7 +269,7 @@ def _solved(function: str, target: jax.Array, is_lower: jax.Array, a: Arguments)
     return jax.lax.while_loop(unfinished, nearer, state)[0]
 
 
-def _flow(function: str, is_lower: jax.Array, a: Arguments, moved: Callable) -> jax.Array:
+def _flow(function: str, is_lower: jax.Array, a: Arguments, moved: Any) -> jax.Array:
     """How x moves that has a fixed tail, as weights and parameters move: −Ḟ/f, by logarithms."""
 
     def log_tail(log_weights: jax.Array, parameters: Any) -> jax.Array:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -200,7 +201,7 @@ def _beyond(q: jax.Array, kappa: jax.Array) -> jax.Array:
     flat = opposite(jnp.zeros_like(q)) * (1 - 2 * q)
     start = jnp.where(kappa > 1, 2 * jnp.arcsin(normal), flat) * unit
     high = opposite(jnp.zeros_like(q)) * unit
-    found = root(local, start, jnp.zeros_like(q), high)  # type: ignore[arg-type]
+    found = root(local, start, 0.0, high)
     here = local(found)
     moved = found - here.residual / here.slope
     return jnp.clip(jnp.where(jnp.isfinite(moved), moved, found) / unit, 0, math.pi)
@@ -210,7 +211,7 @@ def _between(q: jax.Array, kappa: jax.Array) -> jax.Array:
     """The φ with S(φ) = q, ¼ ≤ q ≤ ½: Newton's steps from 0, all of them too short."""
     wanted = (0.5 - q) * jnp.exp(log_constant(kappa))
 
-    def step(_: int, phi: jax.Array) -> jax.Array:
+    def step(_: Any, phi: jax.Array) -> jax.Array:
         mass, _ = _inner(phi, kappa)
         return phi + (wanted - mass) * jnp.exp(kappa * _versine_of(phi))
 

@@ -554,7 +554,7 @@ def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> tuple[Float[Array, 
 
     Example:
         >>> print([f"{s:.4f}" for s in score(3, 10, 2.0, 3.0)])
-        ['?']
+        ['-0.0849', '0.1607']
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §6.2.2;

@@ -67,9 +67,9 @@ def _tanh(u: jax.Array) -> jax.Array:
 def _tanh_log_slope(u: jax.Array) -> jax.Array:
     """log(1 − tanh²(u)) = −2 log cosh(u): by sinh² where it is small, else −2|u| and a constant."""
     size = jnp.abs(u)
-    near = size < 1
+    near = size < 4
     sinh = jnp.sinh(jnp.where(near, u, 0))
-    return -jnp.where(near, jnp.log1p(sinh * sinh), _twice_log_cosh(jnp.where(near, 1, size)))
+    return -jnp.where(near, jnp.log1p(sinh * sinh), _twice_log_cosh(jnp.where(near, 4, size)))
 
 
 def _twice_log_cosh(size: jax.Array) -> jax.Array:

@@ -271,9 +271,9 @@ def test_samples_follow_the_law_and_move_with_every_parameter():
 
 
 def test_moments():
-    x, weights = (LOCS, SCALES), np.exp(LOG_WEIGHTS)
-    mean = float(mixtures.mean(LOG_WEIGHTS, normal, x))
-    variance = float(mixtures.variance(LOG_WEIGHTS, normal, x))
+    weights, of = np.exp(LOG_WEIGHTS), (jnp.asarray(LOCS), jnp.asarray(SCALES))
+    mean = float(mixtures.mean(jnp.asarray(LOG_WEIGHTS), normal, of))
+    variance = float(mixtures.variance(jnp.asarray(LOG_WEIGHTS), normal, of))
     np.testing.assert_allclose(mean, weights @ LOCS, 1e-6)
     np.testing.assert_allclose(variance, weights @ (SCALES**2 + (LOCS - mean) ** 2), 1e-6)
 
