@@ -7,17 +7,22 @@ and survival function ``sf``, the logarithms of all of these, the quantile funct
 
     normal, laplace, logistic, cauchy, gumbel, student_t       on the line
     exponential, half_normal, weibull, log_normal              on a half line
-    gamma, inverse_gamma, chi_squared
+    gamma, inverse_gamma, chi_squared, f
     pareto                                                     from its scale on
     uniform, truncated_normal, beta                            on an interval
     bernoulli, geometric, categorical                          on whole numbers, on classes
-    poisson, binomial, negative_binomial
+    poisson, binomial, negative_binomial, beta_binomial
+    von_mises                                                  of angles
+
+Of families others are made by functions of functions: ``mixtures`` of several distributions with
+weights, and ``transformed`` ones, of an affine function, an exponential or a tanh of a number.
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
 
 Each value is rounded once, and so is each first derivative, in both modes and by every parameter:
-formulas are evaluated in pairs of numbers (``_numbers``). A parameter that has no meaning gives nan
+formulas are evaluated in pairs of numbers (``_numbers``); mixtures and transformed distributions
+are made of such values. A parameter that has no meaning gives nan
 in every function, a point outside the support the density 0.
 """
 
