@@ -153,7 +153,7 @@ def run(contest: Contest, rounds: int) -> tuple[Times, Times]:
 
 
 def markdown(results: Mapping[str, tuple[Times, Times]]) -> str:
-    """Median times of JAX and ratios of fnmath's to them, with quartiles; † where answers differ."""
+    """Median times of JAX, ratios of fnmath's to them with quartiles; † where answers differ."""
     lines = ["| | JAX, ms | fnmath / JAX | JAX with gradient, ms | fnmath / JAX with gradient |"]
     lines += ["|---|--:|--:|--:|--:|"]
     for name, pair in results.items():
