@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.numerics import with_derivatives
-from fnmath.numerics._pairs import Pair
+from fnmath.numerics._pairs import Pair, two_sum
 from fnmath.probability import _numbers as numbers
 from fnmath.probability._roots_of_tails import Local, normal_quantile, root
 from fnmath.probability._tails import depth, nodes
@@ -35,9 +35,13 @@ _PI_TAIL = 1.2246467991473532e-16
 
 
 def opposite(phi: jax.Array) -> jax.Array:
-    """The angle w = π − φ to the other end, right where it is small."""
+    """The angle w = π − φ to the other end, right where it is small.
+
+    By a sum that ends with its constant and its error: XLA makes one of two constants.
+    """
     head, tail = constant(math.pi, phi, _PI_TAIL)
-    return jnp.maximum((head - phi) + tail, 0)
+    w, rest = two_sum(-phi, head)
+    return jnp.maximum(w + (rest + tail), 0)
 
 
 def _extent(phi: jax.Array, w: jax.Array, kappa: jax.Array) -> jax.Array:
