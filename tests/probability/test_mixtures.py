@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from fnmath.probability import cauchy, exponential, gamma, mixtures, normal, poisson
+from fnmath.probability import cauchy, exponential, gamma, logistic, mixtures, normal, poisson
 from tests.helpers import Mistake
 
 WEIGHTS = jnp.zeros(2)
@@ -61,7 +61,7 @@ def program():
         for name in OF_X + OF_Q:
 
             def f(t, *of, name=name):
-                return getattr(mixtures, name)(t, of[0], normal, of[1:])
+                return getattr(mixtures, name)(t, of[0], logistic, of[1:])
 
             args = (x if name in OF_X else q, log_weights, loc, scale)
             found[name] = f(*args)
@@ -81,12 +81,12 @@ def evaluate(x=X, q=None, of=(LOG_WEIGHTS, LOCS, SCALES)):
 
 
 def test_equals_sums_of_scipys():
-    found, norm = evaluate(), scipy.stats.norm(LOCS, SCALES)
+    found, law = evaluate(), scipy.stats.logistic(LOCS, SCALES)
     for name in OF_X:
-        wanted = getattr(norm, name)(X[:, None])
+        wanted = getattr(law, name)(X[:, None])
         if name.startswith("log"):
             wanted = scipy.special.logsumexp(wanted, -1, np.exp(LOG_WEIGHTS))
-            other = norm.sf(X[:, None]) if name == "logcdf" else norm.cdf(X[:, None])
+            other = law.sf(X[:, None]) if name == "logcdf" else law.cdf(X[:, None])
             near = np.log1p(-other @ np.exp(LOG_WEIGHTS))
             wanted = wanted if name == "logpdf" else np.where(wanted > np.log(0.5), near, wanted)
         else:
@@ -100,13 +100,14 @@ def test_modes_agree_and_derivatives_are_the_closed_forms():
         for one, other in zip(found[f"{name}, reverse"], found[f"{name}, forward"], strict=True):
             np.testing.assert_allclose(one, other, 1e-11, 1e-300, err_msg=name)
     z = (X[:, None] - LOCS) / SCALES
-    logs = scipy.stats.norm(LOCS, SCALES).logpdf(X[:, None]) + LOG_WEIGHTS
+    logs = scipy.stats.logistic(LOCS, SCALES).logpdf(X[:, None]) + LOG_WEIGHTS
+    bend = np.tanh(z / 2)
     shares = scipy.special.softmax(logs, -1)
     by_x, by_weights, by_loc, by_scale = found["logpdf, reverse"]
-    np.testing.assert_allclose(by_x, -(shares * z / SCALES).sum(-1), 1e-12)
+    np.testing.assert_allclose(by_x, -(shares * bend / SCALES).sum(-1), 1e-12)
     np.testing.assert_allclose(by_weights, shares - np.exp(LOG_WEIGHTS), 1e-12, 1e-15)
-    np.testing.assert_allclose(by_loc, shares * z / SCALES, 1e-11, 1e-300)
-    np.testing.assert_allclose(by_scale, shares * (z * z - 1) / SCALES, 1e-11, 1e-300)
+    np.testing.assert_allclose(by_loc, shares * bend / SCALES, 1e-11, 1e-300)
+    np.testing.assert_allclose(by_scale, shares * (z * bend - 1) / SCALES, 1e-11, 1e-300)
     np.testing.assert_allclose(found["cdf, reverse"][0], found["pdf"], 1e-13)
     np.testing.assert_allclose(
         found["logsf, reverse"][0], -np.exp(found["logpdf"] - found["logsf"]), 1e-12
@@ -140,7 +141,7 @@ def test_the_only_weight_speaks_alone():
     found = evaluate(of=(log_weights, LOCS, SCALES), q=np.resize(Q, X.size))
 
     def alone(name, t):
-        f = getattr(normal, name)
+        f = getattr(logistic, name)
         of = t, LOCS[1], SCALES[1]
         return f(*of), jax.grad(f, (0, 1, 2))(*of)
 
@@ -164,7 +165,7 @@ def test_second_derivatives():
     """Both modes twice; the curvature is that of differences; of nothing it is 0, not nan."""
 
     def logpdf(*of):
-        return mixtures.logpdf(of[0], of[1], normal, of[2:])
+        return mixtures.logpdf(of[0], of[1], logistic, of[2:])
 
     by = (0, 1, 2, 3)
 
@@ -254,14 +255,14 @@ def test_samples_follow_the_law_and_move_with_every_parameter():
     of = tuple(jnp.asarray(p, jnp.float32) for p in (LOG_WEIGHTS, LOCS, SCALES))
 
     def mean(*of):
-        x = mixtures.sample(jax.random.key(3), of[0], normal, of[1:], shape=(20_000,))
+        x = mixtures.sample(jax.random.key(3), of[0], logistic, of[1:], shape=(20_000,))
         return x.mean(), x
 
     (_, x), slopes = jax.jit(jax.value_and_grad(mean, (0, 1, 2), has_aux=True))(*of)
     weights, centre = np.exp(LOG_WEIGHTS), np.exp(LOG_WEIGHTS) @ LOCS
 
     def cdf(x):
-        return scipy.stats.norm(LOCS, SCALES).cdf(np.asarray(x)[:, None]) @ weights
+        return scipy.stats.logistic(LOCS, SCALES).cdf(np.asarray(x)[:, None]) @ weights
 
     assert x.dtype == jnp.float32
     assert scipy.stats.kstest(np.float64(x), cdf).pvalue > 1e-3
@@ -327,7 +328,7 @@ def test_what_has_no_meaning_is_nan():
     @jax.jit
     @jax.vmap
     def found(log_weights, scale):
-        of = log_weights, normal, (0.0, scale)
+        of = log_weights, logistic, (0.0, scale)
         values = [getattr(mixtures, name)(0.5, *of) for name in OF_X + OF_Q]
         return jnp.stack([*values, mixtures.mean(*of), mixtures.variance(*of)])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from fnmath.probability import laplace, log_normal, mixtures, normal, transformed
+from fnmath.probability import laplace, log_normal, logistic, mixtures, normal, transformed
 from fnmath.probability.transformed import affine, composed, exp, tanh
 from tests.helpers import Mistake, assert_within_ulp
 
@@ -71,11 +71,11 @@ def functions(transform, family):
 
 @functools.cache
 def programs():
-    """Log-normal, squashed normal, and what a negative scale turns around."""
+    """Log-logistic, squashed logistic, and what a negative scale turns around."""
     return {
-        "exp": functions(lambda of: exp(), normal),
-        "tanh": functions(lambda of: tanh(), normal),
-        "turned": functions(lambda of: composed(affine(1.0, -2.0), exp()), normal),
+        "exp": functions(lambda of: exp(), logistic),
+        "tanh": functions(lambda of: tanh(), logistic),
+        "turned": functions(lambda of: composed(affine(1.0, -2.0), exp()), logistic),
     }
 
 
@@ -96,14 +96,15 @@ def found(name):
 
 
 def squashed(x, loc, scale):
-    """The squashed normal distribution in mpmath: density, lower and upper tail."""
+    """The squashed logistic distribution in mpmath: density, lower and upper tail."""
     x, loc, scale = (mpmath.mpf(float(a)) for a in (x, loc, scale))
     z = (mpmath.atanh(x) - loc) / scale
-    return mpmath.npdf(z) / scale / (1 - x * x), mpmath.ncdf(z), mpmath.ncdf(-z)
+    lower, upper = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
+    return lower * upper / scale / (1 - x * x), lower, upper
 
 
-def test_exp_of_normal_is_log_normal():
-    law = scipy.stats.lognorm(SCALE, 0, math.exp(LOC))
+def test_exp_of_logistic_is_log_logistic():
+    law = scipy.stats.fisk(1 / SCALE, 0, math.exp(LOC))
     y = found("exp")
     for name in OF_X:
         wanted = getattr(law, name)(X["exp"])
@@ -113,7 +114,7 @@ def test_exp_of_normal_is_log_normal():
         np.testing.assert_allclose(y[name], getattr(law, name)(Q), 1e-11, err_msg=name)
 
 
-def test_tanh_of_normal_has_all_digits():
+def test_tanh_of_logistic_has_all_digits():
     y = found("tanh")
     with mpmath.workdps(50):
         wanted = [squashed(x, LOC, SCALE) for x in X["tanh"]]
@@ -126,8 +127,8 @@ def test_tanh_of_normal_has_all_digits():
 
 
 def test_a_negative_scale_turns_the_tails_around():
-    """exp(1 − 2u) of a normal u is log-normal of −2u + 1."""
-    law = scipy.stats.lognorm(2 * SCALE, 0, math.exp(1 - 2 * LOC))
+    """exp(1 − 2u) of a logistic u is log-logistic."""
+    law = scipy.stats.fisk(0.5 / SCALE, 0, math.exp(1 - 2 * LOC))
     y = found("turned")
     for name in OF_X:
         np.testing.assert_allclose(
