@@ -220,7 +220,7 @@ def composed(*transforms: Transform) -> Transform:
         Papamakarios et al., Normalizing flows for probabilistic modeling and inference (2021), §2.
     """
     for i, transform in enumerate(transforms):
-        _checks.instance("composed", f"transforms[{i}]", transform, Transform)
+        _checked("composed", f"transforms[{i}]", transform)
     return functools.reduce(_after, transforms, _IDENTITY)
 
 
@@ -253,10 +253,20 @@ def _after(first: Transform, second: Transform) -> Transform:
     )
 
 
+def _checked(function: str, argument: str, transform: Any) -> None:
+    """Raise unless it is a Transform, of functions and of whether it increases."""
+    _checks.instance(function, argument, transform, Transform)
+    *functions, increases = transform._fields
+    for name in functions:
+        _checks.function(function, f"{argument}.{name}", getattr(transform, name))
+    if not isinstance(transform.increases, bool):
+        _checks.array(function, f"{argument}.{increases}", transform.increases)
+
+
 def _known(function: str, transform: Any, parameters: Any, **at: Any) -> tuple:
     """The number in single precision at least, and the dtype of the result."""
     _checks.real(function, **at)
-    _checks.instance(function, "transform", transform, Transform)
+    _checked(function, "transform", transform)
     _checks.instance(function, "parameters", parameters, tuple)
     (x,) = at.values()
     numbers = [p for p in jax.tree.leaves(parameters) if p is not None]
@@ -345,8 +355,8 @@ def pdf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -380,8 +390,8 @@ def logpdf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -426,8 +436,8 @@ def logpdf_at(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -461,8 +471,8 @@ def cdf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -496,8 +506,8 @@ def logcdf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -531,8 +541,8 @@ def sf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -566,8 +576,8 @@ def logsf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -601,8 +611,8 @@ def ppf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -636,8 +646,8 @@ def isf(
         parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -676,8 +686,8 @@ def sample(
         Independent samples; nan where a parameter has no meaning.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -723,8 +733,8 @@ def sample_with_logpdf(
         Independent samples, and logarithms of densities, in nats.
 
     Raises:
-        TypeError: If an argument is of another kind, or the family lacks this function.
-        ValueError: If shapes do not broadcast, as the functions of the base say.
+        TypeError: If an argument is of another kind, or the family lacks this function; of shapes
+            that do not broadcast the function of the base says so itself.
 
     Example:
         >>> from fnmath.probability import normal
@@ -767,7 +777,7 @@ def of(family: Any, transform: Transform) -> Family:
     Source:
         Papamakarios et al., Normalizing flows for probabilistic modeling and inference (2021), §2.
     """
-    _checks.instance("of", "transform", transform, Transform)
+    _checked("of", "transform", transform)
 
     def bound(f: Any) -> Any:
         return lambda x, *parameters, **options: f(x, transform, family, parameters, **options)

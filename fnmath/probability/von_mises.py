@@ -447,7 +447,7 @@ def mode(kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
     )
 
 
-def circular_variance(kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
+def circular_variance(kappa: Numbers) -> Float[Array, "..."]:
     """Circular variance of the von Mises distribution, one less the length of the mean.
 
         1 − A(κ) = E[1 − cos(x − μ)]
@@ -457,14 +457,12 @@ def circular_variance(kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]
 
     Args:
         kappa: The concentration κ ≥ 0; nan is returned elsewhere. 0 is the uniform law.
-        loc: The mean direction μ, in radians.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.
-        ValueError: If the shapes do not broadcast.
 
     Example:
         >>> print(f"{circular_variance(3.0):.4f}")
@@ -473,7 +471,8 @@ def circular_variance(kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]
     Source:
         Mardia and Jupp, Directional Statistics (2000), §3.5.4; ``scipy.stats.vonmises``.
     """
-    return evaluated("circular_variance", _of_kappa(_tails.one_less_ratio), kappa=kappa, loc=loc)
+    function = _of_kappa(_tails.one_less_ratio)
+    return evaluated("circular_variance", lambda k: function(k, jnp.zeros_like(k)), kappa=kappa)
 
 
 def variance(kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:

@@ -31,12 +31,9 @@ def mistakes():
     came = "logpdf: family is a str, which has no function logpdf; wanted one such as"
     none = (0.5, tanh(), "normal", STANDARD)
     yield Mistake(transformed.logpdf, none, {}, TypeError, f"{came} fnmath.probability.normal")
-    came = "logpdf_at: u (3,) and parameters[0] (2,) must have shapes that broadcast"
-    apart = jnp.ones(3), tanh(), normal, (jnp.ones(2), 1.0)
-    yield Mistake(transformed.logpdf_at, apart, {}, ValueError, came)
-    came = "sample_with_logpdf: parameters[0] (2,) and parameters[1] (3,) must have shapes"
-    apart = key, tanh(), normal, (jnp.ones(2), jnp.ones(3))
-    yield Mistake(transformed.sample_with_logpdf, apart, {}, ValueError, f"{came} that broadcast")
+    came = "logpdf: transform.inverse is a NoneType; wanted a function"
+    broken = tanh()._replace(inverse=None)
+    yield Mistake(transformed.logpdf, (0.5, broken, normal, STANDARD), {}, TypeError, came)
     came = "affine: loc has dtype complex64; wanted real numbers"
     yield Mistake(affine, (1j * jnp.ones(2), 1.0), {}, TypeError, came)
     came = "affine: loc (2,) and scale (3,) must have shapes that broadcast"
