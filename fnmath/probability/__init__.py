@@ -9,30 +9,37 @@ axis, and the covariance matrix for their ``variance``.
 
     normal, laplace, logistic, cauchy, gumbel, student_t       on the line
     exponential, half_normal, weibull, log_normal              on a half line
-    gamma, inverse_gamma, chi_squared
+    gamma, inverse_gamma, chi_squared, f
     pareto                                                     from its scale on
     uniform, truncated_normal, beta                            on an interval
     bernoulli, geometric, categorical                          on whole numbers, on classes
-    poisson, binomial, negative_binomial
+    poisson, binomial, negative_binomial, beta_binomial
+    von_mises                                                  of angles
     multivariate_normal, dirichlet, multinomial                of vectors
+
+Of families others are made by functions of functions: ``mixtures`` of several distributions with
+weights, and ``transformed`` ones, of an affine function, an exponential or a tanh of a number.
 
 Notation: x or k is where a distribution is looked at, q a probability; f, F, S and Q are density,
 cdf, survival function and quantile function; a location μ and a scale σ make z = (x − μ)/σ.
 
 Each value is rounded once, and so is each first derivative, in both modes and by every parameter:
-formulas are evaluated in pairs of numbers (``_numbers``). A parameter that has no meaning gives nan
+formulas are evaluated in pairs of numbers (``_numbers``); mixtures and transformed distributions
+are made of such values. A parameter that has no meaning gives nan
 in every function, a point outside the support the density 0.
 """
 
 from fnmath.probability import (
     bernoulli,
     beta,
+    beta_binomial,
     binomial,
     categorical,
     cauchy,
     chi_squared,
     dirichlet,
     exponential,
+    f,
     gamma,
     geometric,
     gumbel,
@@ -41,6 +48,7 @@ from fnmath.probability import (
     laplace,
     log_normal,
     logistic,
+    mixtures,
     multinomial,
     multivariate_normal,
     negative_binomial,
@@ -48,20 +56,24 @@ from fnmath.probability import (
     pareto,
     poisson,
     student_t,
+    transformed,
     truncated_normal,
     uniform,
+    von_mises,
     weibull,
 )
 
 __all__ = [
     "bernoulli",
     "beta",
+    "beta_binomial",
     "binomial",
     "categorical",
     "cauchy",
     "chi_squared",
     "dirichlet",
     "exponential",
+    "f",
     "gamma",
     "geometric",
     "gumbel",
@@ -70,6 +82,7 @@ __all__ = [
     "laplace",
     "log_normal",
     "logistic",
+    "mixtures",
     "multinomial",
     "multivariate_normal",
     "negative_binomial",
@@ -77,7 +90,9 @@ __all__ = [
     "pareto",
     "poisson",
     "student_t",
+    "transformed",
     "truncated_normal",
     "uniform",
+    "von_mises",
     "weibull",
 ]

@@ -96,7 +96,10 @@ def _halley(local: Local) -> jax.Array:
 
 
 def root(
-    local: Callable[[jax.Array], Local], start: jax.Array, low: float, high: float
+    local: Callable[[jax.Array], Local],
+    start: jax.Array,
+    low: float | jax.Array,
+    high: float | jax.Array,
 ) -> jax.Array:
     """The λ where the residual is 0, between ``low`` and ``high``."""
     near = 1e-4 if start.dtype == jnp.float64 else 2e-3
