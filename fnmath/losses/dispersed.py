@@ -10,7 +10,7 @@ beta function.
     student_t_nll_loss            ½ (ν + 1) log(1 + w²) + log σ + log B(½, ½ν) + ½ log ν
     negative_binomial_nll_loss    −log [Γ(n + t)/(Γ(n) t!)] + (n + t) log(1 + α μ) − t log(α μ)
 
-Neither is computed as it stands: ``fnmath.losses._stirling`` says why, and how.
+Neither is computed as it stands: ``fnmath.numerics._stirling`` says why, and how.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from fnmath import _checks
 from fnmath.losses._pairs import exp_pair
-from fnmath.losses._stirling import (
+from fnmath.numerics._stirling import (
     HALF_LOG_2_PI,
     lag,
     lag_ratio,

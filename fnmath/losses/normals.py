@@ -28,7 +28,7 @@ from jaxtyping import Array, Float
 from fnmath import _checks
 from fnmath.activations.gated import _mills_ratio, _times_density
 from fnmath.losses._pairs import quotient
-from fnmath.losses._stirling import lag
+from fnmath.numerics._stirling import lag
 from fnmath.losses.likelihoods import _check_parameter, _loss
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._series import above_tangent, expm1

@@ -11,7 +11,7 @@ import scipy.special
 import scipy.stats
 
 from fnmath.losses import gaussian_nll_loss, negative_binomial_nll_loss, student_t_nll_loss
-from fnmath.losses._stirling import lag, stirling_error, student_constant
+from fnmath.numerics._stirling import lag, stirling_error, student_constant
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 from tests.losses.test_likelihoods import exact, gradients
 

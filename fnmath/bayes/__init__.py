@@ -1,0 +1,2 @@
+"""Bayes."""
+from fnmath.bayes.rule import bayes_rule, log_bayes_rule, sequential_log_bayes_rule
