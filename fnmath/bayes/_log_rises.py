@@ -1,16 +1,15 @@
 """Ratios of gamma functions in evidences, without the size of their logarithms.
 
-Notation: (a)ₙ = Γ(a + n)/Γ(a) is the rising factorial of n counts on a, δ Stirling's error, lag(v)
-the difference v − log(1 + v), v = n/a.
+Notation: (a)ₙ = Γ(a + n)/Γ(a) is the rising factorial of n counts on a, δ Stirling's error, and
+D(x, m) = x log(x/m) − x + m ≥ 0 the deviance of a count x from a mean m.
 
 An evidence is a product of such ratios, whose logarithms are of the size n log n and cancel but for
 a few log n. By Stirling's formula
 
-    log (a)ₙ = n log(a + n) − ½ log(1 + v) − a lag(v) + δ(a + n) − δ(a)                (n ≤ a)
-    log (a)ₙ = n log(a + n) − n + (a − ½) log(1 + v) + δ(a + n) − δ(a)                 (n > a)
+    log (a)ₙ = (a + n) log(a + n) − a log a − n − ½ log(1 + n/a) + δ(a + n) − δ(a)
 
-of which the first terms go together with those of the other ratios as quotients, and the n are
-summed as they are, exactly.
+The prior is a count too, as if seen already: with the posterior's mean m for everything, all that
+is of first order sums to 0, and what remains are deviances, of the data and of the prior.
 
 Source: Loader, Fast and accurate computation of binomial probabilities (2000), §2 to §4.
 """
@@ -23,14 +22,12 @@ import jax.numpy as jnp
 from fnmath.numerics._stirling import lag, stirling_error
 
 
-def rise(a: jax.Array, n: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """What log (a)ₙ has beyond n log(a + n), in two parts: a small one, and −n or 0."""
+def rise_rest(a: jax.Array, n: jax.Array) -> jax.Array:
+    """The last terms of log (a)ₙ, −½ log(1 + n/a) + δ(a + n) − δ(a)."""
     large = n > a
-    v = jnp.where(large, 1, n / jnp.where(large, n, a))
-    log1p_v = jnp.where(large, jnp.log(a + n) - jnp.log(a), jnp.log1p(v))
-    near = -0.5 * log1p_v - a * lag(v, log1p_v)
-    some = jnp.where(large, (a - 0.5) * log1p_v, near)
-    return some + (stirling_error(a + n) - stirling_error(a)), jnp.where(large, -n, 0.0)
+    log1p_v = jnp.log1p(jnp.where(large, 1, n / jnp.where(large, n, a)))
+    log1p_v = jnp.where(large, jnp.log(a + n) - jnp.log(a), log1p_v)
+    return (stirling_error(a + n) - stirling_error(a)) - 0.5 * log1p_v
 
 
 def log_share(part: jax.Array, rest: jax.Array) -> jax.Array:
@@ -47,3 +44,19 @@ def deviance(x: jax.Array, m: jax.Array) -> jax.Array:
     some = jnp.where(none, m, x)
     v = (m - some) / some
     return jnp.where(none, m, some * lag(v, jnp.log(m / some)))
+
+
+def log_gamma_ratio(a: jax.Array, b: jax.Array, n: jax.Array, t: jax.Array) -> jax.Array:
+    """The logarithm of Γ(a + n)/Γ(a) bᵃ/(b + t)ᵃ⁺ⁿ: n events in a time t, at an unknown rate.
+
+    With the posterior's mean rate m it is n log m − m t, the likelihood there, and what is lost by
+    not knowing it.
+    """
+    m = (a + n) / (b + t)
+    return (n * jnp.log(m) - m * t) + (rise_rest(a, n) - deviance(a, b * m))
+
+
+def log_rise(a: jax.Array, n: jax.Array) -> jax.Array:
+    """The logarithm of (a)ₙ: n log(a + n) − a lag(n/a), and the rest."""
+    v = n / a
+    return n * jnp.log(a + n) - a * lag(v, jnp.log1p(v)) + rise_rest(a, n)

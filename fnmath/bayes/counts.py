@@ -27,9 +27,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from fnmath import _checks
-from fnmath.bayes._arguments import numbers, one_more_axis, positive, scalars
-from fnmath.bayes._log_rises import deviance, log_share, rise
-from fnmath.numerics._stirling import lag, log_factorial_rest
+from fnmath.bayes._arguments import as_given, numbers, one_more_axis, positive, scalars
+from fnmath.bayes._log_rises import deviance, log_gamma_ratio, log_share, rise_rest
+from fnmath.numerics._stirling import log_factorial_rest
 
 
 class BetaParams(NamedTuple):
@@ -103,12 +103,7 @@ def beta_bernoulli_posterior(
     bits = _bits(name, x, a.shape)
     known = positive(a, b) & ((bits == 0) | (bits == 1)).all(-1)
     after = (jnp.where(known, p, jnp.nan) for p in (a + bits.sum(-1), b + (1 - bits).sum(-1)))
-    return BetaParams(*_as_given(prior, after))
-
-
-def _as_given(prior: Any, after: Any) -> list[jax.Array]:
-    """The parameters in the dtype of the prior."""
-    return [p.astype(jnp.result_type(q)) for p, q in zip(after, prior, strict=True)]
+    return as_given(prior, after)
 
 
 def beta_bernoulli_predictive(
@@ -150,10 +145,10 @@ def beta_bernoulli_predictive(
 
 
 def _log_beta_ratio(a: jax.Array, b: jax.Array, k: jax.Array, f: jax.Array) -> jax.Array:
-    """What log B(a + k, b + f)/B(a, b) has beyond k log μ + f log(1 − μ), μ the posterior mean."""
-    (up, up_n), (down, down_n) = rise(a, k), rise(b, f)
-    both, both_n = rise(a + b, k + f)
-    return (up + down - both) + (up_n + down_n - both_n)
+    """What log B(a + k, b + f)/B(a, b) has beyond k log m + f log(1 − m), m the posterior mean."""
+    t, whole = a + b, (a + k) + (b + f)
+    far = deviance(a, t * ((a + k) / whole)) + deviance(b, t * ((b + f) / whole))
+    return rise_rest(a, k) + rise_rest(b, f) - rise_rest(t, k + f) - far
 
 
 def beta_bernoulli_log_evidence(
@@ -242,7 +237,7 @@ def beta_binomial_posterior(
     k, f = _trials(name, successes, trials, a.shape)
     known = positive(a, b) & (_whole(k) & _whole(f)).all(-1)
     after = (jnp.where(known, p, jnp.nan) for p in (a + k.sum(-1), b + f.sum(-1)))
-    return BetaParams(*_as_given(prior, after))
+    return as_given(prior, after)
 
 
 def _beta_binomial(a: jax.Array, b: jax.Array, k: jax.Array, f: jax.Array) -> jax.Array:
@@ -390,7 +385,7 @@ def dirichlet_categorical_posterior(
     """
     name = "dirichlet_categorical_posterior"
     alpha = _concentrations(name, prior, "prior")
-    return DirichletParams(*_as_given(prior, [alpha + _counted(name, alpha, labels)]))
+    return as_given(prior, [alpha + _counted(name, alpha, labels)])
 
 
 def _others(x: jax.Array) -> jax.Array:
@@ -475,10 +470,11 @@ def dirichlet_categorical_log_evidence(
     name = "dirichlet_categorical_log_evidence"
     alpha = _concentrations(name, prior, "prior")
     n = _counted(name, alpha, labels)
-    (each, each_n), (both, both_n) = rise(alpha, n), rise(alpha.sum(-1), n.sum(-1))
-    after = alpha + n
+    after, whole, total = alpha + n, alpha.sum(-1), n.sum(-1)
+    m = after / after.sum(-1, keepdims=True)
+    far = deviance(alpha, whole[..., None] * m) - rise_rest(alpha, n)
     shares = jnp.sum(n * log_share(after, _others(after)), -1)
-    log_p = (each.sum(-1) - both) + (each_n.sum(-1) - both_n) + shares
+    log_p = shares - far.sum(-1) - rise_rest(whole, total)
     return log_p.astype(jnp.result_type(prior.concentration))
 
 
@@ -514,7 +510,7 @@ def gamma_poisson_posterior(prior: GammaParams, x: Real[Array, "*batch n"]) -> G
     counts = jax.lax.stop_gradient(numbers(name, "x", x, a.shape))
     known = positive(a, b) & _whole(counts).all(-1)
     after = (jnp.where(known, p, jnp.nan) for p in (a + counts.sum(-1), b + counts.shape[-1]))
-    return GammaParams(*_as_given(prior, after))
+    return as_given(prior, after)
 
 
 def _gamma_poisson(a: jax.Array, b: jax.Array, x: jax.Array) -> jax.Array:
@@ -522,17 +518,10 @@ def _gamma_poisson(a: jax.Array, b: jax.Array, x: jax.Array) -> jax.Array:
     valid, missing = _whole(x), jnp.isnan(x).any(-1)
     x = jnp.where(valid, x, 0)
     a, b = (jnp.where(positive(a, b), p, jnp.nan) for p in (a, b))
-    n, total = x.shape[-1], x.sum(-1)
-    mean = (a + total) / (b + n)
-    some, rest = rise(a, total)
-    # Of a prior that knows more than the data, n μ and a log(1 + n/b) cancel but for their lag.
-    sure = (total <= a) & (b >= n)
-    u = jnp.where(sure, n / jnp.where(sure, b, 1), 1)
-    near = a * lag(u, jnp.log1p(u)) - u * ((a * n - b * total) / (b + n))
-    over = jnp.where(rest < 0, (n * a - b * total) / (b + n), n * mean)
-    far = over - a * jnp.log1p(n / b)
-    each = -deviance(x, mean[..., None]) - log_factorial_rest(x)
-    log_p = some + jnp.where(sure, near, far) + each.sum(-1)
+    total = x.sum(-1)
+    m = (a + total) / (b + x.shape[-1])
+    each = deviance(x, m[..., None]) + log_factorial_rest(x)
+    log_p = rise_rest(a, total) - deviance(a, b * m) - each.sum(-1)
     return _where(valid.all(-1), log_p, missing | jnp.isnan(a))
 
 
@@ -640,7 +629,7 @@ def gamma_exponential_posterior(prior: GammaParams, x: Float[Array, "*batch n"])
     times = numbers(name, "x", x, a.shape)
     known = positive(a, b) & (times >= 0).all(-1)
     after = (jnp.where(known, p, jnp.nan) for p in (a + times.shape[-1], b + times.sum(-1)))
-    return GammaParams(*_as_given(prior, after))
+    return as_given(prior, after)
 
 
 def _gamma_exponential(a: jax.Array, b: jax.Array, x: jax.Array) -> jax.Array:
@@ -648,8 +637,7 @@ def _gamma_exponential(a: jax.Array, b: jax.Array, x: jax.Array) -> jax.Array:
     valid, missing = (x >= 0).all(-1), jnp.isnan(x).any(-1)
     a, b = (jnp.where(positive(a, b), p, jnp.nan) for p in (a, b))
     n, total = x.shape[-1], jnp.where(valid[..., None], x, 0).sum(-1)
-    some, rest = rise(a, jnp.asarray(float(n), a.dtype))
-    log_p = (some + rest) + (n * jnp.log((a + n) / (b + total)) - a * jnp.log1p(total / b))
+    log_p = log_gamma_ratio(a, b, jnp.asarray(float(n), a.dtype), total)
     return _where(valid, log_p, missing | jnp.isnan(a))
 
 
