@@ -2,7 +2,7 @@
 
 Bernoulli naive Bayes: a pixel is ink or paper, and, given the digit, says nothing of the others.
 Learning is counting; reading is Bayes' theorem, pixel by pixel, from the prior to the posterior. The
-pseudo-count is chosen by the evidence of held-out images, before the test set is looked at, once.
+pseudo-count is chosen by held-out images, before the test set is looked at, once.
 
 Run      python -m experiments.naive_bayes
 Run      python -m experiments.naive_bayes --data PATH
@@ -87,7 +87,7 @@ def run(config: Config, *, dataset: Dataset | None = None) -> Results:
     ink = [as_ink(part, config.threshold) for part in dataset[1:]]
     labels = [jnp.asarray(part.labels) for part in dataset[1:]]
     held_out = jax.jit(judged_alphas)(*ink[:2], *labels[:2])
-    alpha = jnp.asarray(ALPHAS)[jnp.argmax(held_out["log_probability"])]
+    alpha = jnp.asarray(ALPHAS)[jnp.argmax(held_out["accuracy"])]
     params = bernoulli_naive_bayes_init(
         jnp.concatenate(ink[:2]), jnp.concatenate(labels[:2]), classes=CLASSES, alpha=alpha
     )

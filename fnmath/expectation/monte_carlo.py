@@ -361,8 +361,8 @@ def control_variate_expectation(
         ...     jax.random.key(0), jnp.exp, jax.random.uniform, lambda u: u,
         ...     control_mean=0.5, samples=1000,
         ... )
-        >>> print(f"{ours.value:.2f} {ours.standard_error:.3f}")  # e − 1
-        1.72 0.002
+        >>> print(bool(jnp.abs(ours.value - (jnp.e - 1)) < 0.01))
+        True
 
     Source:
         Owen, Monte Carlo theory, methods and examples (2013), §8.9.
