@@ -132,7 +132,7 @@ def run(config: Config, split: Split, kind: str) -> Scores:
             jax.random.key(config.seed), (split.x.shape[-1], config.frequencies), jnp.float64
         )
         fit = partial(fit_split, config, kind, omega)
-        return jax.tree.map(np.asarray, jax.jit(jax.vmap(fit))(arrays))
+        return jax.tree.map(np.asarray, jax.jit(partial(jax.lax.map, fit))(arrays))
 
 
 def fit_split(config: Config, kind: str, omega: jax.Array, split: Split) -> Scores:
