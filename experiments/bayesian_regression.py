@@ -111,10 +111,7 @@ def read(folder: Path, name: str) -> Split:
         x, y = table[:, inputs], table[:, target]
         rows = {
             part: np.stack(
-                [
-                    np.loadtxt(place / f"index_{part}_{i}.txt").astype(int)
-                    for i in range(SPLITS)
-                ]
+                [np.loadtxt(place / f"index_{part}_{i}.txt").astype(int) for i in range(SPLITS)]
             )
             for part in ("train", "test")
         }

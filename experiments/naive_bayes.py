@@ -169,7 +169,9 @@ def draw_learnt(panel: Any, results: Results) -> None:
         theta = np.asarray(jax.nn.sigmoid(results.params.log_odds[digit])).reshape(shape)
         ax.imshow(theta, cmap="gray_r", vmin=0, vmax=1)
         ax.set_axis_off()
-    panel.suptitle("the probability of ink, learnt by counting", fontweight="bold", x=0.02, ha="left")
+    panel.suptitle(
+        "the probability of ink, learnt by counting", fontweight="bold", x=0.02, ha="left"
+    )
 
 
 def draw_paths(panel: Any, results: Results) -> None:

@@ -17,8 +17,10 @@ from tests import compiling  # noqa: E402
 
 DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
 # Chapters made of others: large programs, each part of which has its quick tests where it is; and
-# two whose programs are many.
-SLOW = {"conversion", "experiments", "information", "networks", "statistics"}
+# some whose programs are many.
+SLOW = {
+    "bayes", "conversion", "expectation", "experiments", "information", "networks", "statistics",
+}  # fmt: skip
 STATE = pytest.StashKey()
 compiling.prepare()
 

@@ -33,9 +33,7 @@ class LaplaceApproximation(NamedTuple):
     gradient: Float[Array, ""]
 
 
-def _flat(
-    function: str, argument: str, tree: Any
-) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
+def _flat(function: str, argument: str, tree: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     """The numbers of the tree as one vector, and the way back."""
     leaves = jax.tree.leaves(tree)
     if not leaves:

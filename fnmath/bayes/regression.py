@@ -86,9 +86,7 @@ def _gram(Z: jax.Array) -> jax.Array:
 
 def _solved_transposed(L: jax.Array, B: jax.Array) -> jax.Array:
     """The matrix L⁻ᵀ B."""
-    return jax.lax.linalg.triangular_solve(
-        L, B, left_side=True, lower=True, transpose_a=True
-    )
+    return jax.lax.linalg.triangular_solve(L, B, left_side=True, lower=True, transpose_a=True)
 
 
 def linear_regression_posterior(

@@ -23,6 +23,8 @@ from jaxtyping import Array, Float
 
 from fnmath import _checks
 from fnmath.losses._pairs import exp_pair
+from fnmath.losses.likelihoods import _check, _check_parameter, _loss
+from fnmath.numerics import with_derivatives
 from fnmath.numerics._stirling import (
     HALF_LOG_2_PI,
     lag,
@@ -33,8 +35,6 @@ from fnmath.numerics._stirling import (
     stirling_slope,
     student_constant,
 )
-from fnmath.losses.likelihoods import _check, _check_parameter, _loss
-from fnmath.numerics import with_derivatives
 
 EULER = 0.5772156649015329  # −ψ(1)
 LARGE = 1e30  # from there on Γ(1/α) is α to the last place, in double precision too

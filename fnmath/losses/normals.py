@@ -28,10 +28,10 @@ from jaxtyping import Array, Float
 from fnmath import _checks
 from fnmath.activations.gated import _mills_ratio, _times_density
 from fnmath.losses._pairs import quotient
-from fnmath.numerics._stirling import lag
 from fnmath.losses.likelihoods import _check_parameter, _loss
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._series import above_tangent, expm1
+from fnmath.numerics._stirling import lag
 from fnmath.numerics._wide import computed_wide
 
 _ROOT_LOG_2 = math.sqrt(math.log(2))

@@ -299,9 +299,7 @@ def test_gradient(name):
         by_a = digamma(a + s) - digamma(a) + np.log(b / (b + n))
         return GammaParams(by_a, (n * a / b - s) / (b + n))
 
-    assert_gradient(
-        lambda p: family.function("log_evidence")(p, x), gradient, prior, rtol=1e-10
-    )
+    assert_gradient(lambda p: family.function("log_evidence")(p, x), gradient, prior, rtol=1e-10)
 
 
 @pytest.mark.usefixtures("x64")
@@ -323,9 +321,7 @@ def test_transforms(family):
 
     assert_transforms(all_three, family.prior, *family.data, rtol=3e-6)
     stacked = jax.tree.map(lambda a: jnp.stack([a, a]), (family.prior, *family.data))
-    for one, both in zip(
-        all_three(family.prior, *family.data), all_three(*stacked), strict=True
-    ):
+    for one, both in zip(all_three(family.prior, *family.data), all_three(*stacked), strict=True):
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(both), strict=True):
             np.testing.assert_allclose(b, np.stack([a, a]), rtol=1e-6)
 
@@ -343,9 +339,7 @@ class TestEdges:
     @EACH
     @pytest.mark.parametrize("wrong", [0.0, -1.0, jnp.nan])
     def test_no_prior(self, family, wrong):
-        prior = family.prior._replace(
-            **{family.prior._fields[0]: family.prior[0] * 0 + wrong}
-        )
+        prior = family.prior._replace(**{family.prior._fields[0]: family.prior[0] * 0 + wrong})
         for what in WHATS:
             for a in jax.tree.leaves(family.function(what)(prior, *family.data)):
                 assert jnp.isnan(a).all()
@@ -360,7 +354,10 @@ class TestEdges:
         if wrong < 0:
             y = jnp.float32(x)
             answers += [
-                (bayes.gamma_poisson_posterior(gamma, x), bayes.gamma_poisson_log_evidence(gamma, x)),
+                (
+                    bayes.gamma_poisson_posterior(gamma, x),
+                    bayes.gamma_poisson_log_evidence(gamma, x),
+                ),
                 (
                     bayes.gamma_exponential_posterior(gamma, y),
                     bayes.gamma_exponential_log_evidence(gamma, y),

@@ -205,7 +205,5 @@ class TestEdges:
 
     def test_far_from_zero(self):
         x = jnp.float32(random.standard_normal((200, 1)) + 1e4)
-        params = bayes.gaussian_naive_bayes_init(
-            x, jnp.zeros(200, int), classes=1, smoothing=0.0
-        )
+        params = bayes.gaussian_naive_bayes_init(x, jnp.zeros(200, int), classes=1, smoothing=0.0)
         np.testing.assert_allclose(params.variance[0, 0], np.var(np.float64(x)), rtol=1e-5)

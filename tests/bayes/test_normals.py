@@ -138,9 +138,7 @@ def mistakes(family, what):
             (0.0, "variance is 0.0; wanted a number in (0, inf)"),
             (jnp.ones(2), "variance (2,) must broadcast to mean ()"),
         ]:
-            yield Mistake(
-                f, (family.prior, x), {"variance": v}, ValueError, f"{name}: {problem}"
-            )
+            yield Mistake(f, (family.prior, x), {"variance": v}, ValueError, f"{name}: {problem}")
 
 
 MISTAKES = [m for f in FAMILIES.values() for what in WHATS for m in mistakes(f, what)]
