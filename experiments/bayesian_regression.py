@@ -1,10 +1,11 @@
 """How far does Bayesian linear regression get where published networks have been tried?
 
-Four sets of UCI with their twenty published splits. The weights have a normal prior and the noise an
-inverse gamma one, so that everything is integrated but a few hyperparameters, which maximise the
+Four sets of UCI with their twenty published splits. The weights have a normal prior and the noise
+an inverse gamma one, so that everything is integrated but a few hyperparameters, which maximise the
 evidence of the training targets, by its gradient; the test targets are looked at once. Linear in
 the inputs, and linear in random Fourier features of them, one length scale per input. The twenty
-splits of a set are one compiled program.
+splits of a set are one compiled program, by ``jax.lax.map``: what ``jax.vmap`` makes of solving
+triangular systems takes XLA minutes to compile on a CPU.
 
 Run      python -m experiments.bayesian_regression --data PATH
 Cost     COST

@@ -1,14 +1,15 @@
 """How well does Bayes' theorem read handwritten digits, one pixel after the other?
 
 Bernoulli naive Bayes: a pixel is ink or paper, and, given the digit, says nothing of the others.
-Learning is counting; reading is Bayes' theorem, pixel by pixel, from the prior to the posterior. The
-pseudo-count is chosen by held-out images, before the test set is looked at, once.
+Learning is counting; reading is Bayes' theorem, pixel by pixel, from the prior to the posterior.
+The pseudo-count is chosen by held-out images; the test set is looked at once.
 
 Run      python -m experiments.naive_bayes
 Run      python -m experiments.naive_bayes --data PATH
-Cost     COST
-Expect   EXPECT
-Finding  FINDING
+Cost     10 seconds on two CPU cores; with MNIST 13 seconds, compiling and drawing apart
+Expect   digits: test accuracy 0.891; MNIST: test accuracy 0.8441
+Finding  MNIST: test accuracy 84.4 % ± 0.4 %, against about 84 % as published; what is wrong is wrong
+         with certainty, since pixels that repeat each other count as if they did not
 """
 
 from __future__ import annotations
@@ -213,6 +214,7 @@ def draw_path(ax: Any, path: np.ndarray, label: int, height: int) -> None:
         where = np.where(leading == digit, path[:, digit], 0).argmax()
         ax.annotate(f"{digit}", (rows[where], path[where, digit]), fontsize=8, va="bottom")
     ax.set(xlim=(0, height), ylim=(-0.02, 1.15), yticks=[0, 1])
+    ax.set_xlabel("rows seen", fontsize=7, labelpad=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

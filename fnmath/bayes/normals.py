@@ -444,7 +444,8 @@ def normal_inverse_wishart_predictive(
     Example:
         >>> one = jnp.array(1.0)
         >>> params = NormalInverseWishartParams(jnp.zeros(1), one, one, 0.5 * jnp.eye(1))
-        >>> print(f"{normal_inverse_wishart_predictive(params, jnp.zeros((1, 1)))[0]:.4f}")  # −log π
+        >>> log_p = normal_inverse_wishart_predictive(params, jnp.zeros((1, 1)))
+        >>> print(f"{log_p[0]:.4f}")  # −log π
         -1.1447
 
     Source:

@@ -128,7 +128,8 @@ def log_bayes_rule(
         log p(x) = log Σₕ exp(log p(x | h) + log p(h))
 
     Gradient:
-        ∂ log p(h | x)/∂ log p(x | h′) = [h = h′] − p(h′ | x),    ∂ log p(x)/∂ log p(x | h) = p(h | x)
+        ∂ log p(h | x)/∂ log p(x | h′) = [h = h′] − p(h′ | x)
+        ∂ log p(x)/∂ log p(x | h) = p(h | x)
         and the same by log p(h)
 
     Args:

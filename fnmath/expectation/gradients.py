@@ -183,7 +183,7 @@ def score_function_gradient(
 
 
 def _left_out(y: jax.Array, s: jax.Array) -> jax.Array:
-    """Each value less the mean of the others, which is n/(n − 1) times that less the mean of all."""
+    """Each value less the mean of the others, n/(n − 1) times that less the mean of all."""
     n = y.shape[0]
     return (y - y.mean(0)) * (n / (n - 1))
 

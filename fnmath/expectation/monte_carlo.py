@@ -6,7 +6,7 @@ their quantile functions (``jax.scipy.special.ndtri`` for normal ones).
 
     monte_carlo_expectation         draws, as many as one can afford: error σ/√n
     antithetic_expectation          u and its opposite 1 − u: exact for what is odd about the middle
-    stratified_expectation          some draws in each cell of a grid: what lies between cells is exact
+    stratified_expectation          some draws in each cell of a grid: only what varies in a cell errs
     quasi_monte_carlo_expectation   points that fill the cube evenly: error nearly 1/n
     importance_expectation          draws from elsewhere, weighted
     control_variate_expectation     less what is known of a similar function
@@ -116,7 +116,9 @@ def antithetic_expectation(
         ValueError: If there are fewer than 4 samples, or an odd number, or no dimension.
 
     Example:
-        >>> ours = antithetic_expectation(jax.random.key(0), lambda u: 2 * u[0], dimension=1, samples=8)
+        >>> ours = antithetic_expectation(
+        ...     jax.random.key(0), lambda u: 2 * u[0], dimension=1, samples=8
+        ... )
         >>> print(f"{ours.value:.4f} {ours.standard_error:.4f}")
         1.0000 0.0000
 

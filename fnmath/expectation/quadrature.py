@@ -86,8 +86,8 @@ def gauss_legendre_expectation(
         5.3333
 
     Source:
-        Golub and Welsch, Calculation of Gauss quadrature rules (1969); Davis and Rabinowitz, Methods
-        of Numerical Integration (1984), §2.7.
+        Golub and Welsch, Calculation of Gauss quadrature rules (1969); Davis and Rabinowitz,
+        Methods of Numerical Integration (1984), §2.7.
     """
     name = "gauss_legendre_expectation"
     _checks.size(name, nodes=nodes)
@@ -369,7 +369,7 @@ def sparse_grid_expectation(
         ValueError: If the sizes do not fit, or the level is below 1.
 
     Example:
-        >>> ours = sparse_grid_expectation(lambda x: x[0] ** 2 * x[1] ** 2, jnp.zeros(2), jnp.eye(2))
+        >>> ours = sparse_grid_expectation(lambda x: jnp.prod(x**2), jnp.zeros(2), jnp.eye(2))
         >>> print(f"{ours:.4f}")
         1.0000
 

@@ -269,7 +269,7 @@ def test_law_far_from_zero_nothing_cancels():
 def test_gradients_of_evidence_and_posterior():
     f = FAMILIES["normal_inverse_gamma"].double()
     (x,) = f.data
-    m, k, a, b = map(float, f.prior)
+    m, k, *_ = map(float, f.prior)
     n, after = len(x), f.function("posterior")(f.prior, x)
     by_scale = np.asarray(x) - np.mean(x) + k * (np.mean(x) - m) / (k + n)
     assert_gradient(lambda x: f.function("posterior")(f.prior, x).scale, lambda x: by_scale, x)
