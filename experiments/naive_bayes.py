@@ -8,7 +8,7 @@ Run      python -m experiments.naive_bayes
 Run      python -m experiments.naive_bayes --data PATH
 Cost     10 seconds on two CPU cores; with MNIST 13 seconds, compiling and drawing apart
 Expect   digits: test accuracy 0.891; MNIST: test accuracy 0.8441
-Finding  MNIST: test accuracy 84.4 % ± 0.4 %, against about 84 % as published; what is wrong is wrong
+Finding  MNIST: test accuracy 84.4 % ± 0.4 %, against about 84 % as published; what is wrong is so
          with certainty, since pixels that repeat each other count as if they did not
 """
 

@@ -46,7 +46,7 @@ class NormalInverseGammaParams(NamedTuple):
     """The mean m, its worth in observations κ > 0, and the shape a > 0 and scale b > 0 of σ²."""
 
     mean: Float[Array, "*batch"]
-    count: Float[Array, "*batch"]
+    observations: Float[Array, "*batch"]
     shape: Float[Array, "*batch"]
     scale: Float[Array, "*batch"]
 
@@ -55,7 +55,7 @@ class NormalInverseWishartParams(NamedTuple):
     """The mean m, its worth κ > 0, and the degrees ν > d − 1 and scale matrix Ψ of Σ."""
 
     mean: Float[Array, "*batch features"]
-    count: Float[Array, "*batch"]
+    observations: Float[Array, "*batch"]
     degrees: Float[Array, "*batch"]
     scale: Float[Array, "*batch features features"]
 
@@ -346,7 +346,7 @@ def _normal_inverse_wishart(
     function: str, params: Any, x: Any, argument: str
 ) -> tuple[jax.Array, ...]:
     """The parameters, nan where they are none, and the observations."""
-    kind, axes = NormalInverseWishartParams, {"count": 0, "degrees": 0, "scale": 2}
+    kind, axes = NormalInverseWishartParams, {"observations": 0, "degrees": 0, "scale": 2}
     m, k, nu, psi = vectors(function, params, kind, argument, **axes)
     observed = rows(function, x, m.shape)
     known = (k > 0) & (nu > m.shape[-1] - 1)

@@ -6,7 +6,7 @@ their quantile functions (``jax.scipy.special.ndtri`` for normal ones).
 
     monte_carlo_expectation         draws, as many as one can afford: error σ/√n
     antithetic_expectation          u and its opposite 1 − u: exact for what is odd about the middle
-    stratified_expectation          some draws in each cell of a grid: only what varies in a cell errs
+    stratified_expectation          two draws in each cell of a grid: errs by what varies in one
     quasi_monte_carlo_expectation   points that fill the cube evenly: error nearly 1/n
     importance_expectation          draws from elsewhere, weighted
     control_variate_expectation     less what is known of a similar function

@@ -152,7 +152,7 @@ def joint_log_density(family):
         C = p.variance * np.ones((n, n)) + 4 * np.eye(n)
         return scipy.stats.multivariate_normal(np.full(n, p.mean), C).logpdf(x)
     if family.name == "normal_inverse_gamma":
-        C, mean, y = np.ones((n, n)) / p.count + np.eye(n), np.full(n, p.mean), x
+        C, mean, y = np.ones((n, n)) / p.observations + np.eye(n), np.full(n, p.mean), x
     else:
         C, mean, y = x @ np.linalg.solve(p.precision, x.T) + np.eye(n), x @ p.mean, others[0]
     student = scipy.stats.multivariate_t(mean, C * p.scale / p.shape, df=2 * p.shape)
@@ -168,9 +168,9 @@ def test_reference_of_the_evidence(family):
     p, x = jax.tree.map(np.float64, family.prior), np.float64(vectors)
     n, d = x.shape
     after = family.function("posterior")(family.prior, vectors)
-    k, nu = p.count + n, p.degrees + n
+    k, nu = p.observations + n, p.degrees + n
     gap = np.mean(x, 0) - p.mean
-    scale = p.scale + np.cov(x.T, ddof=0) * n + p.count * n / k * np.outer(gap, gap)
+    scale = p.scale + np.cov(x.T, ddof=0) * n + p.observations * n / k * np.outer(gap, gap)
     np.testing.assert_allclose(after.scale, scale, rtol=2e-6, atol=2e-6)
     gammas = scipy.special.multigammaln
     expected = (
@@ -178,7 +178,7 @@ def test_reference_of_the_evidence(family):
         - gammas(p.degrees / 2, d)
         + p.degrees / 2 * np.linalg.slogdet(p.scale)[1]
         - nu / 2 * np.linalg.slogdet(scale)[1]
-        + d / 2 * np.log(p.count / k)
+        + d / 2 * np.log(p.observations / k)
         - n * d / 2 * np.log(np.pi)
     )
     ours = family.function("log_evidence")(family.prior, vectors)
