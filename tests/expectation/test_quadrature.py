@@ -162,6 +162,7 @@ def test_law_exact_to_degree_2n_minus_1_and_no_further(nodes):
     for name, (ours, means) in rules.items():
         expected = np.array(means, float)
         scale = np.maximum(np.abs(expected), 1)
+        scale[1:] = np.maximum(scale[1:], scale[:-1])  # an odd moment by its even neighbour
         np.testing.assert_allclose((ours - expected)[:-1] / scale[:-1], 0, atol=1e-12)
         assert abs(ours[-1] - expected[-1]) / scale[-1] > 1e-10, name
 
