@@ -177,7 +177,7 @@ def draw_learnt(panel: Any, results: Results) -> None:
 
 def draw_paths(panel: Any, results: Results) -> None:
     """For some images the posterior of each digit, from top left to bottom right."""
-    rows = panel.subplots(len(results.shown), 2, width_ratios=[1.2, 2.4])
+    rows = panel.subplots(len(results.shown), 2, width_ratios=[1.2, 2.4], squeeze=False)
     for (left, right), i, path in zip(rows, results.shown, results.paths, strict=True):
         image = np.asarray(results.examples.images[i])
         label = int(results.examples.labels[i])

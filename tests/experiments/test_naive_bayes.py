@@ -26,7 +26,8 @@ def test_pixel_by_pixel_ends_where_all_at_once_does(results):
     np.testing.assert_allclose(paths.sum(-1), 1, rtol=1e-5)
     at_once = np.exp(np.asarray(results.log_posterior)[results.shown])
     np.testing.assert_allclose(paths[:, -1], at_once, atol=1e-4)
-    np.testing.assert_allclose(paths[:, 0], np.exp(results.params.log_prior)[None], rtol=1e-5)
+    prior = np.exp(results.params.log_prior)
+    np.testing.assert_allclose(paths[:, 0], np.tile(prior, (len(paths), 1)), rtol=1e-5)
 
 
 def test_the_pseudo_count_is_the_best_of_the_held_out_images(results):
