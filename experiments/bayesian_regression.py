@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results[name][kind] = found = run(config, split, kind)
                 console.print(
                     f"{name}, {LABELS[kind]}: RMSE {found.rmse.mean():.3f}, log-likelihood "
-                    f"{found.log_likelihood.mean():.3f}; {time.perf_counter() - started:.0f} s so far"
+                    f"{found.log_likelihood.mean():.3f}; {time.perf_counter() - started:.0f} s"
                 )
         scores = {n: {k: s._asdict() for k, s in kinds.items()} for n, kinds in results.items()}
         seconds = time.perf_counter() - started
