@@ -17,8 +17,11 @@ from tests import compiling  # noqa: E402
 
 DIGITS = {"activations", "conformance", "test_benchmark.py", "test_numerics.py"}
 # Chapters made of others: large programs, each part of which has its quick tests where it is; and
-# three whose programs are many.
-SLOW = {"conversion", "experiments", "information", "networks", "probability", "statistics"}
+# some whose programs are many.
+SLOW = {
+    *("bayes", "conversion", "expectation", "experiments", "information", "networks"),
+    *("probability", "statistics"),
+}
 STATE = pytest.StashKey()
 compiling.prepare()
 compiling.start(plain=True)  # what modules make when they are imported, too

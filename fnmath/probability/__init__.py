@@ -3,9 +3,9 @@
 Every family has the same functions, as far as they exist: density ``pdf`` or mass ``pmf``, ``cdf``
 and survival function ``sf``, the logarithms of all of these, the quantile functions ``ppf`` and
 ``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind,
-``fit``, ``score`` and ``fisher_information``. Those of one
-number are elementwise, ``fit`` apart: arguments broadcast. Those of vectors have these on the last
-axis, and the covariance matrix for their ``variance``.
+``fit``, ``score`` and ``fisher_information``. Those of one number are elementwise, ``fit`` apart:
+arguments broadcast. Those of vectors have these on the last axis, and the covariance matrix for
+their ``variance``.
 
     normal, laplace, logistic, cauchy, gumbel, student_t       on the line
     exponential, half_normal, weibull, log_normal              on a half line
@@ -25,8 +25,8 @@ cdf, survival function and quantile function; a location μ and a scale σ make 
 
 Each value is rounded once, and so is each first derivative, in both modes and by every parameter:
 formulas are evaluated in pairs of numbers (``_numbers``); mixtures and transformed distributions
-are made of such values. A parameter that has no meaning gives nan
-in every function, a point outside the support the density 0.
+are made of such values. A parameter that has no meaning gives nan in every function, a point
+outside the support the density 0.
 """
 
 from fnmath.probability import (

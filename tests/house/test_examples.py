@@ -12,6 +12,8 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 SLOW = (
+    "fnmath.bayes.",
+    "fnmath.expectation.",
     "fnmath.information.",
     "fnmath.initializers.",
     "fnmath.layers.",

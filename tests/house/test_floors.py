@@ -11,7 +11,7 @@ import fnmath
 
 HOUSE = [
     "_checks numerics",
-    "linear_algebra calculus probability statistics information",
+    "linear_algebra calculus probability statistics information expectation bayes",
     "activations initializers",
     "layers losses metrics",
     "networks backprop conversion",

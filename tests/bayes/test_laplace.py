@@ -1,0 +1,189 @@
+"""fnmath.bayes, Laplace's approximation: exact where it must be, near where it may be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from fnmath.bayes import (
+    LaplaceApproximation,
+    LinearRegressionParams,
+    laplace_approximation,
+    laplace_sample,
+    linear_regression_posterior,
+)
+from tests.helpers import Mistake
+
+random = np.random.default_rng(0)
+
+
+def bowl(x):
+    return -0.5 * x @ x
+
+
+found = LaplaceApproximation(jnp.zeros(2), jnp.eye(2), jnp.zeros(()), jnp.zeros(()))
+key = jax.random.key(0)
+MISTAKES = [
+    Mistake(
+        laplace_approximation,
+        ("bowl", jnp.ones(2)),
+        {},
+        TypeError,
+        "laplace_approximation: log_posterior is a str; wanted a function",
+    ),
+    Mistake(
+        laplace_approximation,
+        (bowl, jnp.ones(2, int)),
+        {},
+        TypeError,
+        "laplace_approximation: start has dtype int32; wanted a floating dtype; "
+        "did you mean start.astype(jnp.float32)?",
+    ),
+    Mistake(
+        laplace_approximation,
+        (bowl, {}),
+        {},
+        ValueError,
+        "laplace_approximation: start holds no arrays",
+    ),
+    Mistake(
+        laplace_approximation,
+        (bowl, jnp.ones(0)),
+        {},
+        ValueError,
+        "laplace_approximation: start holds no numbers",
+    ),
+    Mistake(
+        laplace_approximation,
+        (lambda x: x, jnp.ones(2)),
+        {},
+        ValueError,
+        "laplace_approximation: log_posterior gives (2,); wanted one number",
+    ),
+    Mistake(
+        laplace_approximation,
+        (bowl, jnp.ones(2)),
+        {"steps": -1},
+        ValueError,
+        "laplace_approximation: steps is -1; wanted an integer of at least 0",
+    ),
+    Mistake(
+        laplace_sample,
+        (0, found),
+        {"samples": 1},
+        TypeError,
+        "laplace_sample: key is a int; wanted a random key; did you mean jax.random.key(0)?",
+    ),
+    Mistake(
+        laplace_sample,
+        (key, bowl),
+        {"samples": 1},
+        TypeError,
+        "laplace_sample: approximation is a function; wanted a LaplaceApproximation; "
+        "did you mean laplace_approximation(f, start)?",
+    ),
+    Mistake(
+        laplace_sample,
+        (key, found),
+        {"samples": 0},
+        ValueError,
+        "laplace_sample: samples is 0; wanted an integer of at least 1",
+    ),
+    Mistake(
+        laplace_sample,
+        (key, found._replace(precision_factor=jnp.eye(3))),
+        {"samples": 1},
+        ValueError,
+        "laplace_sample: precision_factor has shape (3, 3); wanted (2, 2)",
+    ),
+]
+
+
+@pytest.mark.usefixtures("x64")
+def test_reference_of_a_normal_posterior_on_a_tree():
+    """Exact there: a regression of known noise, its weights in two arrays of a tree."""
+    X, noise = random.standard_normal((20, 3)), 0.5
+    y = X @ [1.0, -2.0, 0.5] + noise * random.standard_normal(20)
+
+    def log_posterior(theta):
+        w = jnp.concatenate([theta["a"], theta["b"][0]])
+        each = -0.5 * jnp.square((y - X @ w) / noise) - 0.5 * jnp.log(2 * jnp.pi * noise**2)
+        return each.sum() - 0.5 * w @ w - 1.5 * jnp.log(2 * jnp.pi)
+
+    start = {"a": jnp.zeros(2), "b": jnp.zeros((1, 1))}
+    ours = laplace_approximation(log_posterior, start, steps=2)
+    prior = LinearRegressionParams(jnp.zeros(3), noise**2 * jnp.eye(3), *jnp.ones(2))
+    after = linear_regression_posterior(prior, jnp.asarray(X), jnp.asarray(y))
+    mode = jnp.concatenate([ours.mode["a"], ours.mode["b"][0]])
+    np.testing.assert_allclose(mode, after.mean, rtol=1e-10)
+    L = ours.precision_factor
+    np.testing.assert_allclose(L @ L.T, after.precision / noise**2, rtol=1e-10, atol=1e-10)
+    C = X @ X.T + noise**2 * np.eye(20)
+    expected = scipy.stats.multivariate_normal(np.zeros(20), C).logpdf(y)
+    np.testing.assert_allclose(ours.log_evidence, expected, rtol=1e-10)
+    assert ours.gradient < 1e-9
+
+
+@pytest.mark.usefixtures("x64")
+def test_reference_is_stirlings_formula():
+    """∫ exp(n θ − exp θ) dθ = Γ(n): Laplace's is Stirling's, and its error falls as 1/(12 n)."""
+    for n in (5.0, 50.0):
+        ours = laplace_approximation(lambda t, n=n: n * t - jnp.exp(t), jnp.array(0.0))
+        np.testing.assert_allclose(jnp.exp(ours.mode), n, rtol=1e-10)
+        error = scipy.special.gammaln(n) - ours.log_evidence
+        np.testing.assert_allclose(error, 1 / (12 * n), rtol=0.01)
+
+
+@pytest.mark.usefixtures("x64")
+def test_gradient_of_the_evidence():
+    """The mode moves: d/dn of (n − ½) log n − n + ½ log 2π, which is Stirling's, in both modes."""
+
+    def f(n):
+        return laplace_approximation(lambda t: n * t - jnp.exp(t), jnp.array(0.0)).log_evidence
+
+    for mode in (jax.grad, jax.jacfwd):
+        np.testing.assert_allclose(mode(f)(5.0), np.log(5) - 0.1, rtol=1e-9)
+
+    def mode_of(n):
+        return laplace_approximation(lambda t: n * t - jnp.exp(t), jnp.array(0.0)).mode
+
+    np.testing.assert_allclose(jax.grad(mode_of)(5.0), 0.2, rtol=1e-9)
+
+
+def test_law_logistic_regression_from_far_away():
+    """Newton's steps alone diverge from there; the damped ones do not."""
+    X = jnp.float32(random.standard_normal((50, 2)))
+    labels = jnp.float32(random.uniform(size=50) < jax.nn.sigmoid(X @ jnp.array([2.0, -1.0])))
+
+    def log_posterior(w):
+        z = X @ w
+        return jnp.sum(labels * z - jax.nn.softplus(z)) - 0.05 * w @ w
+
+    near, far = (laplace_approximation(log_posterior, s * jnp.ones(2)) for s in (0.0, 12.0))
+    np.testing.assert_allclose(near.mode, far.mode, rtol=1e-3)
+    assert near.gradient < 1e-4
+    assert far.gradient < 1e-4
+    draws = laplace_sample(key, near, samples=50_000)
+    H = near.precision_factor @ near.precision_factor.T
+    np.testing.assert_allclose(draws.mean(0), near.mode, atol=0.02)
+    np.testing.assert_allclose(np.cov(draws.T), np.linalg.inv(H), rtol=0.03, atol=0.01)
+
+
+def test_transforms_and_edges():
+    def f(scale):
+        ours = laplace_approximation(lambda x: scale * bowl(x), jnp.ones(2))
+        return ours, laplace_sample(key, ours, samples=3)
+
+    once, twice = jax.jit(f)(2.0), jax.vmap(f)(jnp.array([2.0, 3.0]))
+    np.testing.assert_allclose(twice[0].log_evidence[0], once[0].log_evidence, rtol=1e-6)
+    np.testing.assert_allclose(once[0].log_evidence, np.log(np.pi), rtol=1e-6)
+    assert once[1].shape == (3, 2)
+    flat = laplace_approximation(lambda x: jnp.sum(x), jnp.ones(2), steps=3)
+    assert not jnp.isfinite(flat.log_evidence)
+    saddle = laplace_approximation(lambda x: x[0] ** 2 - x[1] ** 2, jnp.zeros(2), steps=3)
+    assert jnp.isnan(saddle.log_evidence)
+    untouched = laplace_approximation(bowl, jnp.ones(2), steps=0)
+    assert (untouched.mode == 1).all()
+    assert untouched.gradient == 1

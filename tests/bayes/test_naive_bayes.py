@@ -1,0 +1,209 @@
+"""fnmath.bayes, naive Bayes: against its formula in NumPy, with classes and features missing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from fnmath import bayes
+from tests.helpers import Mistake, assert_derivatives, assert_transforms
+
+random = np.random.default_rng(0)
+labels = np.array([0, 1, 2] * 10)
+w = np.float32(random.uniform(0.5, 2, 30))
+centres = random.standard_normal((3, 4)) * 2
+DATA = {
+    "gaussian": jnp.float32(centres[labels] + random.standard_normal((30, 4))),
+    "bernoulli": jnp.asarray(random.uniform(size=(30, 4)) < 1 / (1 + np.exp(-centres[labels]))),
+    "multinomial": jnp.asarray(random.poisson(np.exp(centres[labels] / 2))),
+}
+EACH = pytest.mark.parametrize("kind", list(DATA))
+
+
+def init(kind):
+    return getattr(bayes, f"{kind}_naive_bayes_init")
+
+
+def posterior(kind):
+    return getattr(bayes, f"{kind}_naive_bayes")
+
+
+def learnt(kind, **options):
+    return init(kind)(DATA[kind], jnp.asarray(labels), classes=3, **options)
+
+
+def mistakes(kind):
+    f, x, y = init(kind), DATA[kind], jnp.asarray(labels)
+    name, options = f.__name__, {"classes": 3}
+    yield Mistake(
+        f,
+        (x, jnp.float32(labels)),
+        options,
+        TypeError,
+        f"{name}: labels has dtype float32; wanted an integer dtype; "
+        "did you mean labels.astype(jnp.int32)?",
+    )
+    yield Mistake(
+        f, (x, y[:3]), options, ValueError, f"{name}: labels has shape (3,); wanted (30,)"
+    )
+    yield Mistake(
+        f,
+        (x[0], y),
+        options,
+        ValueError,
+        f"{name}: x has shape (4,); wanted exactly 2 axes, (n features); did you mean x[None]?",
+    )
+    for option, wrong, problem in [
+        ("classes", 0, "classes is 0; wanted an integer of at least 1"),
+        ("alpha", -1.0, "alpha is -1.0; wanted a number in [0, inf)"),
+        ("weights", jnp.ones(2), "weights has shape (2,); wanted (30,)"),
+    ]:
+        yield Mistake(f, (x, y), {**options, option: wrong}, ValueError, f"{name}: {problem}")
+    f, params = posterior(kind), learnt(kind)
+    name, kind_of = f.__name__, type(params).__name__
+    yield Mistake(
+        f,
+        (tuple(params), x),
+        {},
+        TypeError,
+        f"{name}: params is a tuple; wanted a {kind_of}; "
+        f"did you mean {name}_init(x, labels, classes=…)?",
+    )
+    second = params._fields[1]
+    yield Mistake(
+        f, (params, x[:, :2]), {}, ValueError, f"{name}: {second} has shape (3, 4); wanted (3, 2)"
+    )
+    empty = type(params)(jnp.zeros(0), *(jnp.zeros((0, 4)) for _ in params[1:]))
+    yield Mistake(f, (empty, x), {}, ValueError, f"{name}: log_prior (0,) has no classes")
+
+
+MISTAKES = [m for kind in DATA for m in mistakes(kind)]
+MISTAKES.append(
+    Mistake(
+        bayes.gaussian_naive_bayes_init,
+        (DATA["gaussian"], jnp.asarray(labels)),
+        {"classes": 3, "smoothing": -1.0},
+        ValueError,
+        "gaussian_naive_bayes_init: smoothing is -1.0; wanted a number in [0, inf)",
+    )
+)
+
+
+def expected_posterior(kind, weights, alpha):
+    """In NumPy and double precision, class by class."""
+    x, joint = np.float64(DATA[kind]), []
+    weights = np.float64(weights)
+    for c in range(3):
+        of, v = x[labels == c], weights[labels == c]
+        prior = (v.sum() + alpha) / (weights.sum() + 3 * alpha)
+        if kind == "gaussian":
+            mean = np.average(of, 0, v)
+            var = np.average((of - mean) ** 2, 0, v) + 1e-9 * x.var(0).max()
+            each = scipy.stats.norm(mean, np.sqrt(var)).logpdf(x).sum(1)
+        elif kind == "bernoulli":
+            theta = (v @ of + alpha) / (v.sum() + 2 * alpha)
+            each = scipy.stats.bernoulli(theta).logpmf(x).sum(1)
+        else:
+            sums = v @ of + alpha
+            each = x @ np.log(sums / sums.sum())
+        joint.append(np.log(prior) + each)
+    joint = np.stack(joint, 1)
+    return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+
+
+@EACH
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_reference(kind, alpha):
+    for weights in (None, w):
+        given = {} if weights is None else {"weights": jnp.asarray(weights)}
+        ours = posterior(kind)(learnt(kind, alpha=alpha, **given), DATA[kind])
+        expected = expected_posterior(kind, np.ones(30) if weights is None else w, alpha)
+        np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=2e-5)
+        right = np.mean(np.argmax(ours, 1) == labels)
+        assert right > 0.6
+
+
+@EACH
+def test_law_a_weight_of_two_is_an_example_twice(kind):
+    x, y = DATA[kind], jnp.asarray(labels)
+    double = jnp.ones(30).at[4].set(2)
+    both = init(kind)(jnp.concatenate([x, x[4:5]]), jnp.append(y, y[4]), classes=3, alpha=1.0)
+    once = init(kind)(x, y, classes=3, alpha=1.0, weights=double)
+    for a, b in zip(once, both, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+def test_law_pixel_by_pixel_is_all_at_once():
+    """Each feature in turn by Bayes' theorem: the same posterior, whatever the order."""
+    params = learnt("bernoulli")
+    x = DATA["bernoulli"][3]
+    z = params.log_odds
+    each = jnp.where(x, jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z))
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
+        steps = bayes.sequential_log_bayes_rule(params.log_prior, each[:, jnp.array(order)].T)
+        expected = bayes.bernoulli_naive_bayes(params, x)
+        np.testing.assert_allclose(steps.log_posterior[-1], expected, atol=2e-6)
+
+
+@pytest.mark.usefixtures("x64")
+@EACH
+def test_derivatives(kind):
+    x = DATA[kind]
+    x = jnp.asarray(x, jnp.float64) if kind == "gaussian" else x
+    params = init(kind)(x, jnp.asarray(labels), classes=3, weights=jnp.asarray(np.float64(w)))
+    f = posterior(kind)
+    np.testing.assert_allclose(jnp.exp(f(params, x)).sum(-1), 1, rtol=1e-12)
+    assert_derivatives(lambda p: f(p, x[:3]), params)
+    if kind == "gaussian":
+        y = jnp.asarray(labels[:6])
+        assert_derivatives(lambda x: init(kind)(x, y, classes=3, smoothing=0.1), x[:6])
+
+
+@EACH
+def test_transforms(kind):
+    def both(x, y, w):
+        params = init(kind)(x, y, classes=3, weights=w)
+        return params, posterior(kind)(params, x)
+
+    assert_transforms(both, DATA[kind], jnp.asarray(labels), jnp.asarray(w), rtol=2e-5)
+
+
+class TestEdges:
+    @EACH
+    def test_weights_and_labels_that_are_none(self, kind):
+        bad = jnp.asarray(w).at[0].set(-1)
+        assert jnp.isnan(learnt(kind, weights=bad)[1]).all()
+        for label in (3, -1):
+            y = jnp.asarray(labels).at[0].set(label)
+            assert jnp.isnan(init(kind)(DATA[kind], y, classes=3)[1]).all()
+
+    def test_of_no_examples_all_classes_are_alike(self):
+        for kind in ("bernoulli", "multinomial"):
+            params = init(kind)(DATA[kind][:0], jnp.asarray(labels[:0]), classes=3)
+            p = jnp.exp(posterior(kind)(params, DATA[kind]))
+            np.testing.assert_allclose(p, np.full((30, 3), 1 / 3), rtol=1e-6)
+        params = init("gaussian")(DATA["gaussian"][:0], jnp.asarray(labels[:0]), classes=3)
+        assert jnp.isnan(posterior("gaussian")(params, DATA["gaussian"])).all()
+
+    def test_what_was_never_seen_is_impossible_without_pseudo_counts(self):
+        x, y = jnp.array([[1, 0], [1, 1], [0, 1]]), jnp.array([0, 0, 1])
+        params = bayes.bernoulli_naive_bayes_init(x, y, classes=2, alpha=0.0)
+        log_p = bayes.bernoulli_naive_bayes(params, jnp.array([[1, 1], [0, 1], [0, 0]]))
+        np.testing.assert_array_equal(log_p[:2], [[0, -np.inf], [-np.inf, 0]])
+        assert jnp.isnan(log_p[2]).all()
+        params = bayes.multinomial_naive_bayes_init(x[::2], y[::2], classes=2, alpha=0.0)
+        log_p = bayes.multinomial_naive_bayes(params, jnp.array([[3, 0], [1, 1]]))
+        np.testing.assert_array_equal(log_p[0], [0, -np.inf])
+        assert jnp.isnan(log_p[1]).all()
+
+    def test_features_that_are_none(self):
+        params = learnt("bernoulli")
+        assert jnp.isnan(bayes.bernoulli_naive_bayes(params, jnp.array([2, 0, 0, 1]))).all()
+        params = learnt("multinomial")
+        assert jnp.isnan(bayes.multinomial_naive_bayes(params, jnp.array([-1, 0, 0, 1]))).all()
+
+    def test_far_from_zero(self):
+        x = jnp.float32(random.standard_normal((200, 1)) + 1e4)
+        params = bayes.gaussian_naive_bayes_init(x, jnp.zeros(200, int), classes=1, smoothing=0.0)
+        np.testing.assert_allclose(params.variance[0, 0], np.var(np.float64(x)), rtol=1e-5)
