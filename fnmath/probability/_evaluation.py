@@ -27,6 +27,11 @@ def evaluated(function: str, f: Callable[..., jax.Array], **arguments: Any) -> j
     return computed_wide(f, *jnp.broadcast_arrays(*arrays))
 
 
+def where_known(known: jax.Array, value: jax.Array) -> jax.Array:
+    """The value where it has a meaning, elsewhere nan, and so are its derivatives."""
+    return value * jnp.where(known, 1, jnp.nan).astype(value.dtype)
+
+
 def sample_shape(function: str, shape: Any, **parameters: Any) -> tuple[int, ...]:
     """The shape asked for, or that of the parameters, which must broadcast to it."""
     _checks.real(function, **parameters)
