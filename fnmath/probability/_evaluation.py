@@ -19,6 +19,11 @@ def floating_dtype(*arrays: Any) -> jnp.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
+def where_known(known: jax.Array, value: jax.Array) -> jax.Array:
+    """The value where it has a meaning, elsewhere nan, and so are its derivatives."""
+    return value * jnp.where(known, 1, jnp.nan).astype(value.dtype)
+
+
 def sample_shape(function: str, shape: Any, **parameters: Any) -> tuple[int, ...]:
     """The shape asked for, or that of the parameters, which must broadcast to it."""
     _checks.real(function, **parameters)

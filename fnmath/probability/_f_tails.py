@@ -29,6 +29,7 @@ from fnmath.probability import _beta_tails as tails
 from fnmath.probability import _numbers as numbers
 from fnmath.probability._beta_quantiles import solved, target_of
 from fnmath.probability._beta_tails import Point
+from fnmath.probability._evaluation import where_known
 from fnmath.probability._log_gammas import log_one_and
 from fnmath.probability._two_part import exp_of, log_of, negative, summed
 
@@ -95,8 +96,7 @@ def _of_x(f: Callable, ends: Callable) -> Callable:
         x_, m_, n_, loc_, scale_ = args
         z, z_tail = standard(x_, loc_, scale_)
         value = f(z, z_tail, m_, n_, scale_)
-        at_ends = jnp.where(known, ends(x, m, n, loc, scale), jnp.nan)
-        return jnp.where(inside, value, at_ends)
+        return where_known(known, jnp.where(inside, value, ends(x, m, n, loc, scale)))
 
     return function
 

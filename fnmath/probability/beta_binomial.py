@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from fnmath import _checks
 from fnmath.probability import _beta_binomial_tails as _tails
 from fnmath.probability._counts import count_quantile, is_count
-from fnmath.probability._evaluation import evaluated, floating_dtype, score_of
+from fnmath.probability._evaluation import evaluated, floating_dtype, score_of, where_known
 from fnmath.probability._families import Numbers
 from fnmath.probability._sampling import target_shape
 
@@ -34,7 +34,7 @@ def _of_parameters(f):
 
     def function(n, a, b):
         known = _known(n, a, b)
-        return jnp.where(known, f(*(jnp.where(known, t, 1) for t in (n, a, b))), jnp.nan)
+        return where_known(known, f(*(jnp.where(known, t, 1) for t in (n, a, b))))
 
     return function
 
@@ -46,8 +46,8 @@ def _at_counts(probability, otherwise: float):
         known = _known(n, a, b)
         counted = known & (k >= 0) & (k <= n) & is_count(k)
         some = (jnp.where(counted, k, 0), *(jnp.where(known, t, 1) for t in (n, a, b)))
-        rest = jnp.where(known & ~jnp.isnan(k), otherwise, jnp.nan)
-        return jnp.where(counted, probability(*some), rest)
+        value = jnp.where(counted, probability(*some), otherwise)
+        return where_known(known & ~jnp.isnan(k), value)
 
     return function
 
@@ -64,8 +64,8 @@ def _tail(kind: str):
         k_ = jnp.floor(jnp.where(inside, k, 0))
         n_ = jnp.where(inside, n, 1)
         value = _tails.tail_function(kind)(k_, n_, *(jnp.where(inside, t, 1) for t in (a, b)))
-        ends = jnp.where(k < 0, low, jnp.where(k >= n, high, jnp.nan))
-        return jnp.where(inside, value, jnp.where(known, ends, jnp.nan))
+        ends = jnp.where(k < 0, low, high)
+        return where_known(known & ~jnp.isnan(k), jnp.where(inside, value, ends))
 
     return function
 

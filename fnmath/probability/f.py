@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from fnmath import _checks
 from fnmath.probability import _f_tails as _tails
-from fnmath.probability._evaluation import evaluated, score_of
+from fnmath.probability._evaluation import evaluated, score_of, where_known
 from fnmath.probability._families import Numbers
 from fnmath.probability._information import beta_entropy
 from fnmath.probability._log_gammas import digamma
@@ -30,7 +30,7 @@ def _valid(
 ) -> jax.Array:
     """The value, nan where a parameter has no meaning."""
     positive = (m > 0) & (n > 0) & (scale > 0) & jnp.isfinite(loc)
-    return jnp.where(positive & jnp.isfinite(m + n + scale), value, jnp.nan)
+    return where_known(positive & jnp.isfinite(m + n + scale), value)
 
 
 def _moved(kind: str):

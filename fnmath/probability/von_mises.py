@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.numerics._pairs import two_sum
 from fnmath.probability import _von_mises_tails as _tails
-from fnmath.probability._evaluation import evaluated
+from fnmath.probability._evaluation import evaluated, where_known
 from fnmath.probability._families import Numbers
 from fnmath.probability._sampling import target_shape
 
@@ -43,8 +43,7 @@ def _at_angle(f, turned: float = 0.0):
         _, rest = jax.lax.stop_gradient(two_sum(x, -loc))
         theta, turns = _tails.wrapped(x - loc, rest)
         value = f(theta, kappa)
-        value = value + turned * turns if turned else value
-        return jnp.where(known, value, jnp.nan)
+        return where_known(known, value + turned * turns if turned else value)
 
     return function
 
@@ -67,7 +66,7 @@ def _quantile(kind: str):
         known, kappa, loc = _usual(kappa, loc)
         known = known & (q >= 0) & (q <= 1)
         theta = _tails.quantile(kind)(jnp.where(known, q, 0.5), kappa)
-        return jnp.where(known, loc + theta, jnp.nan)
+        return where_known(known, loc + theta)
 
     return function
 
@@ -77,7 +76,7 @@ def _of_kappa(f):
 
     def function(kappa, loc):
         known, kappa, _ = _usual(kappa, loc)
-        return jnp.where(known, f(kappa), jnp.nan)
+        return where_known(known, f(kappa))
 
     return function
 
@@ -98,7 +97,7 @@ def _kl(kappa_p: jax.Array, loc_p: jax.Array, kappa_q: jax.Array, loc_q: jax.Arr
     away = 2 * jnp.square(jnp.sin(0.5 * jnp.where(known, loc_p - loc_q, 0)))
     spread = _tails.one_less_ratio(p)
     value = _tails.divergence(p, q) + q * (1 - spread) * away
-    return jnp.where(known, value, jnp.nan)
+    return where_known(known, value)
 
 
 def pdf(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
@@ -386,7 +385,7 @@ def sample(
     def draws(kappa: jax.Array, loc: jax.Array) -> jax.Array:
         known, kappa, loc = _usual(kappa, loc)
         theta = _tails.accepted(key, jax.lax.stop_gradient(kappa))
-        return jnp.where(known, loc + _tails.carried(theta, kappa), jnp.nan)
+        return where_known(known, loc + _tails.carried(theta, kappa))
 
     return evaluated("sample", draws, kappa=jnp.broadcast_to(kappa, shape), loc=loc)
 
