@@ -8,9 +8,9 @@ splits of a set are one compiled program, by ``jax.lax.map``: what ``jax.vmap`` 
 triangular systems takes XLA minutes to compile on a CPU.
 
 Run      python -m experiments.bayesian_regression --data PATH
-Cost     COST
-Expect   EXPECT
-Finding  FINDING
+Cost     some minutes on two CPU cores, most of them compiling
+Expect   yacht, linear in the inputs: test RMSE 8.94, log-likelihood -3.62
+Finding  yacht: a line is far from it, RMSE 8.94 against 1.02 and 1.11 of published networks
 """
 
 from __future__ import annotations
