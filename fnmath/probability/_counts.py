@@ -28,7 +28,7 @@ class _Search(NamedTuple):
     high: jax.Array  # the least one that is known to, or the last
     at: jax.Array
     width: jax.Array
-    count: jax.Array
+    steps: jax.Array
 
 
 def _middle(search: _Search) -> jax.Array:
@@ -55,11 +55,11 @@ def count_quantile(
         middle = _middle(search._replace(low=low, high=high))
         at = jnp.where(is_open & (away > low) & (away < high), away, middle)
         kept = _middle(search) <= search.low
-        new = _Search(low, high, at, 2 * search.width, search.count + 1)
+        new = _Search(low, high, at, 2 * search.width, search.steps + 1)
         return _Search(*(jnp.where(kept, old, to) for old, to in zip(search, new, strict=True)))
 
     def unfinished(search: _Search) -> jax.Array:
-        return jnp.any(_middle(search) > search.low) & jnp.all(search.count < MOST)
+        return jnp.any(_middle(search) > search.low) & jnp.all(search.steps < MOST)
 
     start = jnp.clip(jnp.floor(guess), 0, jnp.maximum(last - 1, 0))
     zero = jnp.zeros_like(mean, jnp.int32)

@@ -68,7 +68,7 @@ class _State(NamedTuple):
     low: jax.Array
     high: jax.Array
     step: jax.Array
-    count: jax.Array
+    steps: jax.Array
 
 
 def residual(tail: Tail, wanted_lower: jax.Array, log_target: Pair, target: jax.Array) -> jax.Array:
@@ -114,10 +114,10 @@ def root(
         new = jnp.where(inside, new, 0.5 * (lower + upper))
         done = jnp.abs(state.step) < near
         kept = jnp.where(done, state.at, new)
-        return _State(kept, lower, upper, jnp.where(done, 0, new - state.at), state.count + 1)
+        return _State(kept, lower, upper, jnp.where(done, 0, new - state.at), state.steps + 1)
 
     def unfinished(state: _State) -> jax.Array:
-        return jnp.any(jnp.abs(state.step) >= near) & (state.count < MOST)
+        return jnp.any(jnp.abs(state.step) >= near) & (state.steps < MOST)
 
     full = jnp.full_like(start, jnp.inf)
     state = _State(

@@ -138,6 +138,7 @@ def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{pmf(3, 10, 0.3):.6g}")
+        0.266828
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -167,6 +168,7 @@ def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logpmf(3, 10, 0.3):.6g}")
+        -1.32115
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -196,6 +198,7 @@ def cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{cdf(3, 10, 0.3):.6g}")
+        0.649611
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -225,6 +228,7 @@ def logcdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logcdf(3, 10, 0.3):.6g}")
+        -0.431382
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -254,6 +258,7 @@ def sf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{sf(3, 10, 0.3):.6g}")
+        0.350389
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -283,6 +288,7 @@ def logsf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{logsf(3, 10, 0.3):.6g}")
+        -1.04871
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -312,6 +318,7 @@ def ppf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{ppf(0.5, 10, 0.3):.6g}")
+        3
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -341,6 +348,7 @@ def isf(q: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{isf(0.5, 10, 0.3):.6g}")
+        3
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -369,6 +377,7 @@ def mean(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mean(10, 0.3):.6g}")
+        3
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -397,6 +406,7 @@ def variance(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{variance(10, 0.3):.6g}")
+        2.1
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -424,6 +434,7 @@ def mode(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{mode(10, 0.3):.6g}")
+        3
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -454,6 +465,7 @@ def entropy(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(f"{entropy(10, 0.3):.6g}")
+        1.77908
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -486,6 +498,7 @@ def kl(n_p: ArrayLike, p_p: ArrayLike, n_q: ArrayLike, p_q: ArrayLike) -> Float[
 
     Example:
         >>> print(f"{kl(10, 0.3, 10, 0.6):.6g}")
+        1.83787
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -517,6 +530,7 @@ def sample(
     Example:
         >>> draws = sample(jax.random.key(0), 10, 0.3, shape=(2000,))
         >>> print(f"{draws.mean():.1f}")
+        3.0
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -548,6 +562,7 @@ def fit(k: ArrayLike, n: ArrayLike, *, weights: ArrayLike | None = None) -> Floa
 
     Example:
         >>> print(fit(jnp.array([1, 2, 4]), 10).round(4))
+        0.2333
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
@@ -601,6 +616,7 @@ def fisher_information(n: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
 
     Example:
         >>> print(fisher_information(10, 0.3).round(4))
+        [[47.619]]
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §3.2 to §3.4.
