@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.probability._gamma_numbers import digamma_lag, stirling_excess, trigamma
-from fnmath.probability._matrices import multiplied, outer, placed, total
+from fnmath.probability._matrices import divided, multiplied, outer, placed, total
 from fnmath.probability._numbers import Number, Pair, divergence_term, exp, head, log, where
 
 Numbers = tuple[Number, ...]
@@ -57,7 +57,7 @@ def density(x: Number, a: Number) -> Numbers:
     value = value + total(where(at_0, ends, jnp.zeros_like(ends)))
     outside = where(jnp.isnan(head(x)).any() | jnp.isnan(head(a)).any(), jnp.nan, -jnp.inf)
     value = where(is_on_simplex(x), value, outside)
-    by_a = log(mean / a) + digamma_lag(a) - alike(digamma_lag(A), x)
+    by_a = log(divided(mean, a)) + digamma_lag(a) - alike(digamma_lag(A), x)
     inside = jnp.broadcast_to(is_on_simplex(x), head(x).shape)
     by_x = (a - 1) / where(at_0, 0.0, x)
     return (
@@ -69,10 +69,11 @@ def density(x: Number, a: Number) -> Numbers:
 
 def entropy(a: Number) -> Numbers:
     a, A = _positive(a), total(_positive(a))
-    n, one = head(a).size, alike(A, a)
+    n = head(a).size
     terms = log(a) - stirling_excess(a) + (a - 1) * digamma_lag(a)
     value = total(terms) + stirling_excess(A) - n * log(A) - (A - n) * digamma_lag(A)
-    return value, (one - n) * alike(trigamma(A), a) - (a - 1) * trigamma(a)
+    by_sum = alike(multiplied(A - n, trigamma(A)), a)
+    return value, by_sum - multiplied(a - 1, trigamma(a))
 
 
 def _at_nodes(p: Number, u: Number) -> Number:
@@ -121,9 +122,9 @@ def divergence(a: Number, b: Number) -> Numbers:
     near_b = u * _integral(each, u, 0) - alike(U * _integral(whole, U, 0), a)
     A, B = total(a), total(b)
     far = total(_bregman(b, a)) - _bregman(B, A)
-    ratios = log((b / a) * alike(A / B, a))
+    ratios = log(multiplied(divided(b, a), alike(divided(A, B), a)))
     far_b = ratios - (digamma_lag(b) - digamma_lag(a)) + alike(digamma_lag(B) - digamma_lag(A), a)
-    by_a = (a - b) * trigamma(a) - alike((A - B) * trigamma(A), a)
+    by_a = multiplied(a - b, trigamma(a)) - alike(multiplied(A - B, trigamma(A)), a)
     known = ~(jnp.isnan(head(A)) | jnp.isnan(head(B)))
     value = where(known, where(is_near, near, far), jnp.nan)
     return value, by_a, where(every, near_b, far_b)

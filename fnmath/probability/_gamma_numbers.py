@@ -13,11 +13,12 @@ Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), §6.1.
 
 from __future__ import annotations
 
-import functools
 import math
 
+import jax
 import jax.numpy as jnp
 
+from fnmath.probability._matrices import divided, placed, total
 from fnmath.probability._numbers import Number, head, log, polynomial, where
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
@@ -25,47 +26,41 @@ _OF_LOGARITHM = tuple(b / ((2 * k + 2) * (2 * k + 1)) for k, b in enumerate(_BER
 _OF_SLOPE = tuple(b / (2 * k + 2) for k, b in enumerate(_BERNOULLI))
 
 
-def _stepped(a: Number) -> tuple[Number, Number, tuple[Number, ...]]:
-    """Where the series is taken, its inverse, and the steps down, infinite where there are none."""
-    steps = 16 if head(a).dtype == jnp.float64 else 8
-    small = head(a) < steps
-    near = where(small, a, 1.0)
-    y = where(small, near + steps, where(small, float(steps), a))
-    return y, 1 / y, tuple(where(small, near + k, jnp.inf) for k in range(steps))
-
-
-def _summed(terms: list[Number]) -> Number:
-    return functools.reduce(lambda s, term: s + term, reversed(terms))
+def _stepped(a: Number) -> tuple[Number, Number, Number, jax.Array]:
+    """Where the series is taken, its inverse, the steps down on a new first axis, and if any."""
+    count = 16 if head(a).dtype == jnp.float64 else 8
+    stepped = head(a) < count
+    near = where(stepped, a, 1.0)
+    y = where(stepped, near + count, where(stepped, float(count), a))
+    k = jnp.arange(count, dtype=head(a).dtype).reshape(-1, *(1,) * head(a).ndim)
+    full = (count, *head(a).shape)
+    steps = placed(lambda b: jnp.broadcast_to(b, full), near) + jnp.broadcast_to(k, full)
+    one = where(jnp.ones_like(stepped), 1.0, y)
+    return y, divided(one, y), steps, stepped
 
 
 def stirling_excess(a: Number) -> Number:
     """The number g(a), about ½ log(a/2π), −log Γ(a) for small a."""
-    y, w, steps = _stepped(a)
+    y, w, steps, stepped = _stepped(a)
     series = w * polynomial(_OF_LOGARITHM, w * w, 4)
     at_y = 0.5 * log(y) - (series + 0.5 * math.log(2 * math.pi))
-    stepped = head(a) < len(steps)
-    factors = [where(stepped, s, 1.0) for s in steps]
-    product = functools.reduce(lambda p, s: p * s, factors)
-    # a log a − a − (y log y − y − g(y)) + log Π: the logarithms of a and y, and m.
+    # a log a − a − (y log y − y − g(y)) + log Π, y − a being the number of steps.
     some = where(stepped, a, y)
-    moved = some * log(some) - y * log(y) + where(stepped, float(len(steps)), 0.0) + log(product)
+    moved = some * log(some) - y * log(y) + float(head(steps).shape[0]) + total(log(steps), 0)
     return at_y + where(stepped, moved, 0.0)
 
 
 def digamma_lag(a: Number) -> Number:
     """The number h(a), about 1/(2a), 1/a for small a."""
-    y, w, steps = _stepped(a)
+    y, w, steps, stepped = _stepped(a)
     at_y = 0.5 * w + w * w * polynomial(_OF_SLOPE, w * w, 4)
-    stepped = head(a) < len(steps)
     ratio = where(stepped, a, 1.0) / where(stepped, y, 1.0)
-    down = _summed([where(stepped, 1 / where(stepped, s, 1.0), 0.0) for s in steps])
-    return at_y + (down + log(ratio))
+    return at_y + where(stepped, total(1 / steps, 0) + log(ratio), 0.0)
 
 
 def trigamma(a: Number) -> Number:
     """The number t(a), about 1/a, 1/a² for small a."""
-    _, w, steps = _stepped(a)
+    _, w, steps, stepped = _stepped(a)
     at_y = w + 0.5 * w * w + w * w * w * polynomial(_BERNOULLI, w * w, 4)
-    stepped = head(a) < len(steps)
-    inverses = [where(stepped, 1 / where(stepped, s, 1.0), 0.0) for s in steps]
-    return at_y + _summed([i * i for i in inverses])
+    inverses = 1 / steps
+    return at_y + where(stepped, total(inverses * inverses, 0), 0.0)

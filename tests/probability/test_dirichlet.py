@@ -58,7 +58,6 @@ def everything(x, alpha, other):
         "score": dirichlet.score(x, alpha),
         "information": dirichlet.fisher_information(alpha),
         "logpdf by": jax.grad(dirichlet.logpdf, (0, 1))(x, alpha),
-        "logpdf by, forward": jax.jacfwd(dirichlet.logpdf, (0, 1))(x, alpha),
         "entropy by": jax.grad(dirichlet.entropy)(alpha),
         "kl by": jax.grad(dirichlet.kl, (0, 1))(alpha, other),
     }
@@ -126,8 +125,6 @@ def test_double_precision():
             np.testing.assert_allclose(found[name][i], theirs, rtol=1e-8, atol=1e-300)
         np.testing.assert_allclose(found["mean"][i], peer.mean(), rtol=1e-14)
         np.testing.assert_allclose(found["variance"][i].sum(0), 0, atol=1e-14)
-    by, forward = found["logpdf by"], found["logpdf by, forward"]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13), by, forward)
     assert (found["kl"] >= 0).all()
 
 
