@@ -25,6 +25,8 @@ import matplotlib
 import numpy as np
 import scipy.stats
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from rich.table import Table
@@ -136,7 +138,7 @@ def asked(entry: Entry, points: int) -> tuple[np.ndarray, np.ndarray]:
     small = np.geomspace(1e-30, 0.5, points // 2)
     with np.errstate(all="ignore"):  # what SciPy says of the far ends of its counts
         x = np.concatenate([entry.law.ppf(small), entry.law.isf(small)]).astype(np.float32)
-    low, high = np.float32(entry.law.support())
+    low, high = map(np.float32, entry.law.support())
     inside = np.isfinite(x) & (x >= low if entry.is_discrete else (x > low) & (x < high))
     q = np.concatenate([small, 1 - small[small > 1e-3]]).astype(np.float32)
     return np.unique(x[inside]), q
@@ -184,7 +186,7 @@ def found(entry: Entry, library: str, at: Mapping[str, np.ndarray]) -> dict[str,
 def errors(entry: Entry, points: int) -> dict[str, dict[str, np.ndarray]]:
     """By library and function, where the truth is finite."""
     x, q = asked(entry, points)
-    at = dict.fromkeys(OF_X, x) | dict.fromkeys(OF_Q, q)
+    at: dict[str, np.ndarray] = {**dict.fromkeys(OF_X, x), **dict.fromkeys(OF_Q, q)}
     if entry.is_discrete:
         at["isf"] = q[q > 1e-3]  # SciPy takes smaller ones from 1
     true = {name: truth(entry, name, where) for name, where in at.items()}
@@ -213,7 +215,8 @@ def run(name: str, entry: Entry, config: Config) -> Answers:
         return density, family.cdf(x, *of), family.ppf(q, *of), samples
 
     made = curves(jax.random.key(config.seed), jnp.float32(x), jnp.float32(QUANTILES))
-    return Answers(entry, x, *map(np.asarray, made), errors(entry, config.points))
+    density, cdf, quantiles, samples = map(np.asarray, made)
+    return Answers(entry, x, density, cdf, quantiles, samples, errors(entry, config.points))
 
 
 def share(errors: np.ndarray | None) -> float:
@@ -272,7 +275,8 @@ def plot(results: Mapping[str, Answers], path: Path, *, columns: int = 7) -> Non
             layout=ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04),
         )  # fmt: skip
         figure.suptitle(TITLE, fontsize=13, fontweight="bold", x=0.012, ha="left")
-        upper, lower = figure.subfigures(2, 1, height_ratios=[height, below])
+        parts = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below])
+        upper, lower = parts[:, 0]
         blocks = np.ravel(upper.subplots(rows, columns, squeeze=False))
         for ax in blocks[len(results) :]:
             ax.set_axis_off()
@@ -299,8 +303,8 @@ def draw_family(ax: Axes, name: str, found: Answers, *, legend: bool) -> None:
     ax.set_ylim(0, 1.12 * np.max(found.density[np.isfinite(found.density)]))
     ax.set_yticks([])
     beside = ax.twinx()
-    drawn = {"drawstyle": "steps-post"} if found.entry.is_discrete else {}
-    beside.plot(x, found.cdf, color=ORANGE, linewidth=0.9, **drawn)
+    style = "steps-post" if found.entry.is_discrete else "default"
+    beside.plot(x, found.cdf, color=ORANGE, linewidth=0.9, drawstyle=style)
     beside.plot(found.quantiles, QUANTILES, "o", markersize=2.2, color=ORANGE, mfc="white", mew=0.7)
     beside.set_ylim(0, 1.12)
     beside.set_yticks([0, 1] if legend else [])
@@ -317,11 +321,11 @@ def draw_maps(panel: SubFigure, results: Mapping[str, Answers]) -> None:
     functions = (*OF_X, *OF_Q)
     colors = matplotlib.colormaps["magma_r"].with_extremes(bad="#f2f2f2")
     axes = panel.subplots(1, len(LIBRARIES), sharey=True)
-    norm = matplotlib.colors.LogNorm(0.5, LOST)
+    norm = LogNorm(0.5, LOST)
     for ax, library in zip(axes, LIBRARIES, strict=True):
         of = [[found.errors[library].get(f) for f in functions] for found in results.values()]
         values = np.array([[ninth(e) for e in row] for row in of])
-        image = ax.pcolormesh(values, cmap=colors, norm=norm, edgecolor="white", linewidth=0.5)
+        ax.pcolormesh(values, cmap=colors, norm=norm, edgecolor="white", linewidth=0.5)
         right, count, there = total(results, library)
         title = f"{library}: {percent(right)} % of {count:,} values within 4 ULP"
         ax.set_title(f"{title}, {there} functions", fontsize=8)
@@ -331,7 +335,7 @@ def draw_maps(panel: SubFigure, results: Mapping[str, Answers]) -> None:
         ax.spines[:].set_visible(False)
         ax.set_facecolor("#f2f2f2")
         ax.invert_yaxis() if ax is axes[0] else None
-    bar = panel.colorbar(image, ax=axes, pad=0.01, fraction=0.03)
+    bar = panel.colorbar(ScalarMappable(norm, colors), ax=axes, pad=0.01, fraction=0.03)
     bar.set_label("ULP, of nine in ten; grey: none")
 
 

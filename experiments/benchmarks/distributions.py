@@ -144,7 +144,7 @@ def timed(calls: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
     try:
         return Times(compare(calls, (), rounds=rounds, rtol=1e-2, atol=1e-3, warmup=2), True)
     except ValueError:
-        return Times(interleave(calls, (), rounds=rounds, warmup=2), False)
+        return Times(interleave(calls, rounds=rounds, warmup=2), False)
 
 
 def run(contest: Contest, rounds: int) -> tuple[Times, Times]:

@@ -14,6 +14,8 @@ often as one likes.
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import functools
 from collections.abc import Callable
 from typing import NamedTuple

@@ -5,6 +5,8 @@ Notation: x and y = 1 − x, a and b as in ``_beta_tails``; k counts the success
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import jax
 import jax.numpy as jnp
 

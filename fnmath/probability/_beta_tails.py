@@ -21,6 +21,8 @@ Fast and accurate computation of binomial probabilities (2000), §2.
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -226,7 +228,7 @@ def _beside_0_slope(p: Point) -> jax.Array:
 
 def _masked_near(p: Point) -> tuple[jax.Array, Point]:
     """Where _is_near, and a point that is so everywhere."""
-    near, some = _is_near(p), Point(0.1, 0.9, 0.5, 0.5, 0.0, 0.0)
+    near, some = _is_near(p), (0.1, 0.9, 0.5, 0.5, 0.0, 0.0)
     return near, Point(*(jnp.where(near, t, s) for t, s in zip(p, some, strict=True)))
 
 
@@ -281,7 +283,7 @@ def _inside(p: Point) -> tuple[jax.Array, Point]:
     """Where the point is inside, and one that is so everywhere."""
     finite = (p.a > 0) & (p.a < jnp.inf) & (p.b > 0) & (p.b < jnp.inf)
     inside = finite & (p.x > 0) & (p.y > 0)
-    some = Point(0.5, 0.5, 1.0, 1.0, 0.0, 0.0)
+    some = (0.5, 0.5, 1.0, 1.0, 0.0, 0.0)
     return inside, Point(*(jnp.where(inside, t, s) for t, s in zip(p, some, strict=True)))
 
 

@@ -6,7 +6,7 @@ Notation: f is an elementwise function of arrays of one shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -35,13 +35,13 @@ class Family(NamedTuple):
 
 def member(function: str, family: Any, name: str, argument: str = "family") -> Elementwise:
     """The function of that name of a family; anything that has it is one."""
-    found = None if isinstance(family, jax.Array) else getattr(family, name, None)
+    found: Any = None if isinstance(family, jax.Array) else getattr(family, name, None)
     if not callable(found):
         came = getattr(family, "__name__", f"a {type(family).__name__}")
         problem = f"{argument} is {came}, which has no function {name}"
         wanted = "wanted one such as fnmath.probability.normal"
         _checks.fail(function, f"{problem}; {wanted}", error=TypeError)
-    return found
+    return cast("Elementwise", found)
 
 
 def slope(f: Elementwise, i: int) -> Elementwise:

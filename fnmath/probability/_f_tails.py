@@ -16,6 +16,8 @@ and the same by n with 1/z for z and a, b exchanged. None of the terms is larger
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import functools
 from collections.abc import Callable
 

@@ -104,7 +104,7 @@ def _integral(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     c = jnp.where(is_lower, a + STEPS, a)
     slope = jnp.where(is_lower, ((a - z) - z_tail) + STEPS, (z - a) + z_tail)
     stop = jax.lax.stop_gradient
-    extent = _extent(*map(stop, (slope, c, z)), is_lower)
+    extent = _extent(stop(slope), stop(c), stop(z), is_lower)
     u, w = nodes(z)
     y = u * extent
     G = slope * y + z * above_tangent(jnp.where(is_lower, y, -y))

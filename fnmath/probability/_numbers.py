@@ -91,7 +91,7 @@ class Pair:
 _LOG_RATIO = (1 / 24, -1 / 2880, 1 / 181440, -1 / 9676800, 1 / 479001600, -691 / 15692092416000,
               1 / 1046139494400)  # fmt: skip
 
-Number = Pair | jax.Array | float
+Number = Any  # a Pair, an array or a float: formulas are written for all of them
 
 
 def _smallest(x: jax.Array) -> float:

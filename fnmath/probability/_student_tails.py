@@ -16,6 +16,8 @@ Fast and accurate computation of binomial probabilities (2000), §2.
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import functools
 import math
 

@@ -14,6 +14,8 @@ Directional Statistics (2000), §3.5.4.
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import functools
 import math
 from collections.abc import Callable

@@ -534,7 +534,7 @@ def entropy(n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "..."]:
     return evaluated("entropy", _of_parameters(_tails.entropy), n=n, a=a, b=b)
 
 
-def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> tuple[Float[Array, "..."], ...]:
+def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the probability by the shapes of the beta-binomial law.
 
         ψ(k + a) − ψ(a) − ψ(n + s) + ψ(s),    ψ(n − k + b) − ψ(b) − ψ(n + s) + ψ(s)
@@ -546,7 +546,7 @@ def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> tuple[Float[Array, 
         b: The shape b > 0 of the chance at 1, likewise.
 
     Returns:
-        The derivatives by a and by b, each in the common shape of the arguments.
+        The derivatives by a and by b on a new last axis.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.

@@ -532,7 +532,7 @@ def entropy(
 
 def score(
     x: Numbers, dfn: Numbers, dfd: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0
-) -> tuple[Float[Array, "..."], ...]:
+) -> Float[Array, "... 4"]:
     """Derivatives of the logarithm of the density by the parameters of the F distribution.
 
         ∂ log f/∂(m, n, μ, σ)        as of ``logpdf``
@@ -545,7 +545,7 @@ def score(
         scale: The scale σ > 0, likewise.
 
     Returns:
-        The derivatives by m, n, μ and σ, each in the common shape of the arguments.
+        The derivatives by m, n, μ and σ on a new last axis.
 
     Raises:
         TypeError: If an argument is not an array of real numbers.

@@ -10,6 +10,8 @@ Parameters outside their domain give nan everywhere; x outside the support gives
 
 from __future__ import annotations
 
+# pyright: reportGeneralTypeIssues=false
+# (a derivative may speak of the function that it belongs to)
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike

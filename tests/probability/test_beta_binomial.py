@@ -186,11 +186,11 @@ def test_score_has_mean_0_and_probabilities_sum_to_1():
         p, score = jax.jit(
             lambda k: (
                 beta_binomial.pmf(k, 30.0, 0.7, 2.5),
-                jnp.stack(beta_binomial.score(k, 30.0, 0.7, 2.5)),
+                beta_binomial.score(k, 30.0, 0.7, 2.5),
             )
         )(k)
     np.testing.assert_allclose(p.sum(), 1, 1e-13)
-    np.testing.assert_allclose(score @ p, 0, atol=1e-13)
+    np.testing.assert_allclose(p @ score, 0, atol=1e-13)
 
 
 def test_moments():
