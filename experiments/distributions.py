@@ -4,10 +4,11 @@ Draws every family with its density, a histogram of samples, its cdf and its qua
 them how wrong fnmath, jax.scipy.stats and SciPy are about each function in float32.
 
 Run      python -m experiments.distributions
-Run      python -m experiments.distributions --only laplace uniform
-Cost     some 12 seconds of one CPU core for three light families; all 25 are not yet measured
-Expect   laplace and uniform: every value of fnmath within 4 ULP of SciPy's float64
-Finding  laplace in jax.scipy.stats: 3 of 8 functions are there, 69 % of their values right
+Run      python -m experiments.distributions --only laplace uniform geometric cauchy
+         exponential pareto weibull bernoulli
+Cost     some 30 seconds of one CPU core for eight light families; all 25 are not yet measured
+Expect   eight light families: 100 % of fnmath's 4,813 values within 4 ULP of SciPy's float64
+Finding  the same in jax.scipy.stats: 35 of 64 functions are there, 63.4 % of their values right
 """
 
 from __future__ import annotations
