@@ -4,9 +4,11 @@ Draws every family with its density, a histogram of samples, its cdf and its qua
 them how wrong fnmath, jax.scipy.stats and SciPy are about each function in float32.
 
 Run      python -m experiments.distributions
-Cost     90 seconds on two CPU cores
-Expect   fnmath: 99 % of 27,000 values within 4 ULP of SciPy's float64
-Finding  jax.scipy.stats: half of the functions are not there, and of the others 76 % are right
+Run      python -m experiments.distributions --only laplace uniform geometric cauchy
+         exponential pareto weibull bernoulli
+Cost     some 30 seconds of one CPU core for eight light families; all 25 are not yet measured
+Expect   eight light families: 100 % of fnmath's 4,813 values within 4 ULP of SciPy's float64
+Finding  the same in jax.scipy.stats: 35 of 64 functions are there, 63.4 % of their values right
 """
 
 from __future__ import annotations

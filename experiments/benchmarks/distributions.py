@@ -1,7 +1,7 @@
 """What does a family of distributions cost that is right, beside jax.scipy.stats's?
 
 Run      python -m experiments.benchmarks.distributions
-Cost     60 seconds on two CPU cores
+Cost     not yet measured
 Expect   not yet measured
 
 A hundred thousand float32 points from the quantiles of the family, so that the tails are among them

@@ -628,6 +628,11 @@ def mixed(
     Source:
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
     """
+    _checks.real("mixed", log_densities=log_densities, log_weights=log_weights)
+    shape, count = jnp.shape(log_densities), jnp.shape(log_weights)[:1]
+    if count and shape[:1] != count:
+        wanted = f"{count[0]} components, as log_weights has, on axis 0"
+        _checks.fail("mixed", f"log_densities has shape {shape}; wanted {wanted}")
     given = _Given(lambda x, log_density: log_density)
     a, dtype = arguments("mixed", log_weights, given, (log_densities,), x=0.0)
     return log_mean_of("mixed", "logpdf", a).astype(dtype)
