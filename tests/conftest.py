@@ -60,6 +60,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=last_digits, reverse=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Neighbours run in one process, so that what several tests share is compiled once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 def pytest_collection_finish():
     """What is there now stays: the garbage collector need not go through it again and again."""
     gc.collect()

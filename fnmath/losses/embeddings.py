@@ -83,10 +83,11 @@ def _cosine_jvp(axis: Axes, primals: tuple, tangents: tuple) -> tuple:
 def _distance(a: Array, b: Array, floors: tuple[Array, Array], axis: Axes) -> Array:
     """1 − cos, by ‖b⊥‖² / (‖b‖² (1 + cos)) where that is the smaller of its two terms."""
     cos = _cosine(a, b, floors, axis)
-    (a_longer, _), (b_longer, b_length) = _above(a, floors[0], axis), _above(b, floors[1], axis)
-    sine = rejection(b, a, axis) / b_length
-    near = jnp.sum(sine * sine, axis, keepdims=True) / (1 + cos)
-    return jnp.where((cos > 0.5) & a_longer & b_longer, near, 1 - cos)
+    longer = _above(a, floors[0], axis)[0] & _above(b, floors[1], axis)[0]
+    exact = jnp.zeros_like(b)
+    opposite, squares = (sum(sum_of_squares(x, exact, axis)) for x in (rejection(b, a, axis), b))
+    near = opposite / (jnp.where(longer, squares, 1) * (1 + cos))
+    return jnp.where((cos > 0.5) & longer, near, 1 - cos)
 
 
 @_distance.defjvp
