@@ -274,6 +274,11 @@ class TestHtml:
 
         record = trace(lambda t: deep(t, 100).sum(), jnp.ones(3))
         root = _tree.tree(record)
+
+        def levels(node):
+            return 1 + max(map(levels, node.children), default=0)
+
+        assert levels(root) == _tree.CALLS + 1
         found = [k for node in root.all() for k in node.own]
         assert found == [step.index for step in record.steps]
         assert record.to_html(tmp_path / "page.html").stat().st_size < 2e6
