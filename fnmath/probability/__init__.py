@@ -5,7 +5,7 @@ and survival function ``sf``, the logarithms of all of these, the quantile funct
 ``isf``, ``sample``, ``mean``, ``variance``, ``mode``, ``entropy``, ``kl`` of two of a kind,
 ``fit``, ``score`` and ``fisher_information``. Those of one number are elementwise, ``fit`` apart:
 arguments broadcast. Those of vectors have these on the last axis, and the covariance matrix for
-their ``variance``.
+their ``variance``; those of matrices on the last two, with the variance of each entry.
 
     normal, laplace, logistic, cauchy, gumbel, student_t       on the line
     exponential, half_normal, weibull, log_normal              on a half line
@@ -16,6 +16,7 @@ their ``variance``.
     poisson, binomial, negative_binomial, beta_binomial
     von_mises                                                  of angles
     multivariate_normal, dirichlet, multinomial                of vectors
+    matrix_normal, wishart                                     of matrices
 
 Of families others are made by functions of functions: ``mixtures`` of several distributions with
 weights, and ``transformed`` ones, of an affine function, an exponential or a tanh of a number.
@@ -48,6 +49,7 @@ from fnmath.probability import (
     laplace,
     log_normal,
     logistic,
+    matrix_normal,
     mixtures,
     multinomial,
     multivariate_normal,
@@ -61,6 +63,7 @@ from fnmath.probability import (
     uniform,
     von_mises,
     weibull,
+    wishart,
 )
 
 __all__ = [
@@ -82,6 +85,7 @@ __all__ = [
     "laplace",
     "log_normal",
     "logistic",
+    "matrix_normal",
     "mixtures",
     "multinomial",
     "multivariate_normal",
@@ -95,4 +99,5 @@ __all__ = [
     "uniform",
     "von_mises",
     "weibull",
+    "wishart",
 ]

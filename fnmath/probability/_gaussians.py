@@ -148,7 +148,7 @@ def low_rank_entropy(W: Number, v: Number) -> Numbers:
     return _entropy(log_det, head(v).size), B, 0.5 * _precisions(A, B, v)
 
 
-def _of_factors(d: Number, L: Number, M: Number) -> tuple[Number, Number, Number, Number]:
+def of_factors(d: Number, L: Number, M: Number) -> tuple[Number, Number, Number, Number]:
     """The divergence of L Lᵀ from M Mᵀ, C = M⁻¹, T = C L and z = C d.
 
     It is half of |z|², of what T has below its diagonal, squared, and of the t² − 1 − log t² of
@@ -167,7 +167,7 @@ def _of_factors(d: Number, L: Number, M: Number) -> tuple[Number, Number, Number
 
 def dense_divergence(mean_p: Number, S: Number, mean_q: Number, R: Number) -> Numbers:
     L, M = cholesky(S), cholesky(R)
-    value, C, T, z = _of_factors(mean_p - mean_q, L, M)
+    value, C, T, z = of_factors(mean_p - mean_q, L, M)
     a, P = applied(transposed(C), z), product(transposed(C), C)
     E, F = inverse_of_lower(L), product(transposed(C), T)
     by_p = 0.5 * (P - product(transposed(E), E))
@@ -176,7 +176,7 @@ def dense_divergence(mean_p: Number, S: Number, mean_q: Number, R: Number) -> Nu
 
 def cholesky_divergence(mean_p: Number, L: Number, mean_q: Number, M: Number) -> Numbers:
     L, M = factor(L), factor(M)
-    value, C, T, z = _of_factors(mean_p - mean_q, L, M)
+    value, C, T, z = of_factors(mean_p - mean_q, L, M)
     a, F = applied(transposed(C), z), product(transposed(C), T)
     by_p = lower(F) - as_diagonal(1 / diagonal(L))
     by_q = as_diagonal(1 / diagonal(M)) - lower(product(F, transposed(T)) + outer(a, z))
