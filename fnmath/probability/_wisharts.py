@@ -128,7 +128,9 @@ def divergence(df_p: Number, scale_p: Number, df_q: Number, scale_q: Number) -> 
     slopes = log(b / a) - (digamma_lag(b) - digamma_lag(a)) - 2 * log(diagonal(T))
     by_scale_p = 0.5 * (p * P - q * product(transposed(E), E))
     by_scale_q = 0.5 * (q * P - p * product(F, transposed(F)))
-    return q * K + of_df, by_p, by_scale_p, 0.5 * total(slopes), by_scale_q
+    value = q * K + of_df
+    value = where(head(value) < 0, 0.0, value)  # by rounding
+    return value, by_p, by_scale_p, 0.5 * total(slopes), by_scale_q
 
 
 def information_of_df(df: Number, scale: Number) -> Number:
