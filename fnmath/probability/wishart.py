@@ -470,7 +470,7 @@ def score(
     Example:
         >>> by_df, by_scale = score(3 * jnp.eye(2), 3.0, jnp.eye(2))
         >>> print(f"{by_df:.4f}", by_scale[0, 0])
-        0.4761 0.0
+        0.6758 0.0
 
     Source:
         Anderson, An Introduction to Multivariate Statistical Analysis (2003), §7.2.
