@@ -15,6 +15,7 @@ Source: Petersen and Pedersen, The Matrix Cookbook (2012), §2.1, §3.2.2 (Woodb
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax.numpy as jnp
@@ -219,6 +220,7 @@ def dense_of_low_rank(W: Number, v: Number) -> Number:
     return product(W, transposed(W)) + as_diagonal(_positive(v))
 
 
+@functools.cache
 def exponential(density: Formula) -> Formula:
     """The density, of the formula of its logarithm."""
 

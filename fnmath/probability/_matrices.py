@@ -238,12 +238,14 @@ def _read(formula: Formula) -> Callable[..., Any]:
     return read
 
 
+@functools.cache
 def without_slopes(formula: Formula) -> Callable[..., jax.Array]:
     """The formula, a scalar, read in pairs and rounded once; its derivatives in plain numbers."""
     read = _read(lambda *args: (formula(*args),))
     return lambda *args: read(*args)[0]
 
 
+@functools.cache
 def with_slopes(formula: Formula) -> Callable[..., jax.Array]:
     """The first number of the formula, a scalar; the others are its derivatives by each argument.
 
@@ -270,10 +272,17 @@ def with_slopes(formula: Formula) -> Callable[..., jax.Array]:
     return function
 
 
+@functools.cache
 def slopes_of(formula: Formula) -> Callable[..., tuple[jax.Array, ...]]:
     """The derivatives alone."""
     read = _read(formula)
     return lambda *args: read(*args)[1:]
+
+
+@functools.cache
+def _over_leading_axes(f: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    """One compiled program for each shape: operation by operation there would be thousands."""
+    return jax.jit(jnp.vectorize(f, signature=signature))
 
 
 def evaluated(f: Callable[..., Any], signature: str, *arrays: Any) -> Any:
@@ -283,5 +292,5 @@ def evaluated(f: Callable[..., Any], signature: str, *arrays: Any) -> Any:
     """
     dtype = jnp.result_type(*arrays)
     wide = jnp.promote_types(dtype, jnp.float32)
-    found = jnp.vectorize(f, signature=signature)(*(jnp.asarray(a, wide) for a in arrays))
+    found = _over_leading_axes(f, signature)(*(jnp.asarray(a, wide) for a in arrays))
     return jax.tree.map(lambda y: y.astype(dtype), found)
