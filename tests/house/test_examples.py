@@ -26,11 +26,11 @@ SLOW = (
 
 
 def as_a_user_has_it(module):
-    """What networks print are shapes and a few digits, and they take longest to compile."""
-    plain = module.__name__.startswith("fnmath.networks.")
-    marks = [] if plain else [pytest.mark.last_digits]
-    marks += [pytest.mark.slow] if module.__name__.startswith(SLOW) else []
-    return pytest.param(module, marks=marks, id=module.__name__)
+    """Examples that take long print shapes and a few digits: those need no optimisations."""
+    slow = module.__name__.startswith(SLOW)
+    return pytest.param(
+        module, marks=pytest.mark.slow if slow else pytest.mark.last_digits, id=module.__name__
+    )
 
 
 @pytest.mark.parametrize("module", [as_a_user_has_it(m) for m in modules()])
