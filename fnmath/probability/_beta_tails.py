@@ -374,7 +374,7 @@ def flow(
 
 
 def _over_ends(log_slope: Callable[[Point], jax.Array], first: float, second: float) -> Callable:
-    """The derivatives of both densities: by that of the logarithm of the flow, and of 1/x or 1/y."""
+    """The derivatives of both densities: by that of the logarithm of the flow and of 1/x, 1/y."""
 
     def slopes(p: Point) -> tuple[jax.Array, jax.Array]:
         over_x, over_y = densities(*p)

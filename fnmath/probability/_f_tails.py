@@ -211,7 +211,7 @@ def density(x, m, n, loc, scale):
 @functools.cache
 def tail(kind: str) -> Callable:
     """What is asked of the tails, of x, m, n, μ and σ; it is differentiated as the beta law is."""
-    lower = jnp.asarray(kind.endswith("lower"))
+    lower = kind.endswith("lower")
 
     def ends(x, m, n, loc, scale):
         value = jnp.where((x > loc) == lower, 1, 0).astype(x.dtype)
