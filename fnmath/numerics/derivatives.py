@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath import _checks
+from fnmath.numerics._sharing import apart, side_by_side
 
 Elementwise = Callable[..., jax.Array]
 
@@ -51,7 +52,7 @@ def with_derivatives(*partials: Elementwise | None) -> Callable[[Elementwise], E
             _checks.function("with_derivatives", f"partials[{i}]", partial)
 
     def decorate(f: Elementwise) -> Elementwise:
-        signature, wrapped = inspect.signature(f), jax.custom_jvp(f)
+        signature, wrapped = inspect.signature(f), jax.custom_jvp(apart(f))
         kinds = [parameter.kind for parameter in signature.parameters.values()]
         if inspect.Parameter.VAR_POSITIONAL not in kinds and len(kinds) != len(partials):
             problem = f"{f.__name__} has {len(kinds)} arguments; wanted as many as there are"
@@ -61,11 +62,12 @@ def with_derivatives(*partials: Elementwise | None) -> Callable[[Elementwise], E
             value = jnp.asarray(wrapped(*primals))
             arguments = [jnp.asarray(x) for x in primals]
             # An argument held constant adds nothing, not even the nan of an infinite slope · 0.
-            terms = [
-                jnp.broadcast_to(partial(*arguments) * tangent, value.shape).astype(value.dtype)
-                for partial, tangent in zip(partials, tangents, strict=True)
-                if partial is not None and not isinstance(tangent, SymbolicZero)
-            ]
+            with side_by_side():
+                terms = [
+                    jnp.broadcast_to(partial(*arguments) * tangent, value.shape).astype(value.dtype)
+                    for partial, tangent in zip(partials, tangents, strict=True)
+                    if partial is not None and not isinstance(tangent, SymbolicZero)
+                ]
             return value, functools.reduce(jnp.add, terms) if terms else jnp.zeros_like(value)
 
         wrapped.defjvp(rule, symbolic_zeros=True)

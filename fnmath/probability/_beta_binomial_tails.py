@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, two_sum
+from fnmath.numerics._sharing import apart, in_one_go, shared, with_joint_derivatives
 from fnmath.probability._composition import slope
 from fnmath.probability._f_tails import over_logarithm
 from fnmath.probability._log_gammas import digamma, log_gamma_terms
@@ -56,19 +57,19 @@ def log_terms(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> Pair:
     one, zero = jnp.ones_like(a), jnp.zeros_like(a)
     s, s_rest = two_sum(a, b)
     total, rest = two_sum(n, s)
-    above = [
-        _log_gamma(n + one, zero),
-        _log_gamma(*two_sum(k, a)),
-        _log_gamma(*two_sum(n - k, b)),
-        _log_gamma(s, s_rest),
+    arguments = [
+        (n + one, zero),
+        two_sum(k, a),
+        two_sum(n - k, b),
+        (s, s_rest),
+        (k + one, zero),
+        (n - k + one, zero),
+        (total, rest + s_rest),
+        (a, zero),
+        (b, zero),
     ]
-    below = [
-        _log_gamma(k + one, zero),
-        _log_gamma(n - k + one, zero),
-        _log_gamma(total, rest + s_rest),
-        _log_gamma(a, zero),
-        _log_gamma(b, zero),
-    ]
+    found = in_one_go(_log_gamma, *arguments)
+    above, below = found[:4], found[4:]
     return summed(*(p for g in above for p in g), *(p for g in below for p in negative(g)))
 
 
@@ -77,6 +78,7 @@ def _rise(a: jax.Array, k: jax.Array) -> jax.Array:
     return jnp.log1p(k / a) + over_logarithm(a, k)
 
 
+@shared
 def log_by_a(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     """The derivative of log P by a: ψ(a + k) − ψ(a) − ψ(s + n) + ψ(s)."""
     return _rise(a, k) - _rise(a + b, n)
@@ -97,10 +99,12 @@ def _excess(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array
     eps = jnp.finfo(a.dtype).eps
     one_mode = jax.lax.stop_gradient((a >= 1) & (b >= 1))
 
+    @apart
     def left(state: _State) -> jax.Array:
         rest = jax.lax.stop_gradient(state.term * state.j)
         return (state.j > 0) & ~(one_mode & (rest < 0.1 * eps * (1 + state.total)))
 
+    @apart
     def step(state: _State) -> _State:
         j, some = state.j, jnp.maximum(state.j, 1)
         ratio = (some / (n - some + 1)) * ((n - some + b) / (some - 1 + a))
@@ -111,7 +115,7 @@ def _excess(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array
     return jax.lax.while_loop(lambda state: jnp.any(left(state)), step, start).total
 
 
-def _tails_of(side: tuple) -> tuple[Pair, jax.Array, jax.Array]:
+def _tails_of(*side: jax.Array) -> tuple[Pair, jax.Array, jax.Array]:
     """The logarithm of the probability at its edge, M − 1, and the tail."""
     log_p, excess = log_terms(*side), _excess(*side)
     return log_p, excess, exp_of(log_p) * (1 + excess)
@@ -119,7 +123,7 @@ def _tails_of(side: tuple) -> tuple[Pair, jax.Array, jax.Array]:
 
 def tail(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> Tail:
     """The two tails for 0 ≤ k < n, both of them summed; the smaller one is S."""
-    lower, upper = _tails_of((k, n, a, b)), _tails_of((n - k - 1, n, b, a))
+    lower, upper = in_one_go(_tails_of, (k, n, a, b), (n - k - 1, n, b, a))
     is_lower = lower[2] <= upper[2]
     pairs = [jnp.where(is_lower, t, u) for t, u in zip(lower[0], upper[0], strict=True)]
     excess = jnp.where(is_lower, lower[1], upper[1])
@@ -129,9 +133,10 @@ def tail(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> Tail:
     )
 
 
+@shared
 def _side(k, n, a, b):
     """Whether the lower tail is the smaller one, and the k, a and b of which S is the lower."""
-    is_lower = jax.lax.stop_gradient(tail_function("lower")(k, n, a, b)) <= 0.5
+    is_lower = jax.lax.stop_gradient(lower_and_upper(k, n, a, b)[0]) <= 0.5
     swap = lambda one, other: jnp.where(is_lower, one, other)  # noqa: E731
     return is_lower, (swap(k, n - k - 1), n, swap(a, b), swap(b, a))
 
@@ -139,33 +144,49 @@ def _side(k, n, a, b):
 _moved_excess = forwards(_excess, 4)
 
 
-def _log_by(which: int) -> Callable:
-    """The derivative of the logarithm of the tail that is summed by a or by b."""
+@shared
+def _log_slopes(k, n, a, b):
+    """The derivatives of the logarithm of the tail that is summed by a and by b."""
+    is_lower, side = _side(k, n, a, b)
+    mass = log_by_a(*side), log_by_b(*side)
+    total = 1 + _moved_excess(*side)
+    own = [mass[i] + forwards(slope(_excess, 2 + i), 4)(*side) / total for i in (0, 1)]
+    return jnp.where(is_lower, own[0], own[1]), jnp.where(is_lower, own[1], own[0])
 
+
+def _by_shape(kind: str, which: int) -> Callable:
     def by(k, n, a, b):
-        is_lower, side = _side(k, n, a, b)
-        mass = log_by_a(*side), log_by_b(*side)
-        total = 1 + _moved_excess(*side)
-        own = [mass[i] + forwards(slope(_excess, 2 + i), 4)(*side) / total for i in (0, 1)]
-        return jnp.where(is_lower, own[which], own[1 - which])
+        is_lower, _ = _side(k, n, a, b)
+        lower, upper = lower_and_upper(k, n, a, b)
+        own, other = jnp.where(is_lower, lower, upper), jnp.where(is_lower, upper, lower)
+        return factor(kind, is_lower, own, other) * _log_slopes(k, n, a, b)[which]
 
     return by
+
+
+def _and_negative(f: Callable) -> Callable:
+    """The derivatives of both tails, by that of the lower one."""
+    of_lower = shared(f)
+    return lambda *args: (of_lower(*args), -of_lower(*args))
+
+
+@shared
+@with_joint_derivatives(
+    None, None, _and_negative(_by_shape("lower", 0)), _and_negative(_by_shape("lower", 1))
+)
+def lower_and_upper(k, n, a, b):
+    """Both tails of k, n, a and b, 0 ≤ k < n."""
+    found = tail(k, n, a, b)
+    return outcome("lower", found), outcome("upper", found)
 
 
 @functools.cache
 def tail_function(kind: str) -> Callable:
     """What is asked of the tails of k, n, a and b, 0 ≤ k < n, with its derivatives."""
+    if not kind.startswith("log"):
+        return lambda *args: lower_and_upper(*args)[0 if kind == "lower" else 1]
 
-    def by_shape(which: int) -> Callable:
-        def slope(k, n, a, b):
-            is_lower, _ = _side(k, n, a, b)
-            lower, upper = tail_function("lower")(k, n, a, b), tail_function("upper")(k, n, a, b)
-            own, other = jnp.where(is_lower, lower, upper), jnp.where(is_lower, upper, lower)
-            return factor(kind, is_lower, own, other) * _log_by(which)(k, n, a, b)
-
-        return slope
-
-    @with_derivatives(None, None, by_shape(0), by_shape(1))
+    @with_derivatives(None, None, _by_shape(kind, 0), _by_shape(kind, 1))
     def function(k, n, a, b):
         return outcome(kind, tail(k, n, a, b))
 
@@ -179,6 +200,7 @@ def log_mass(k, n, a, b):
     return head + tail
 
 
+@shared
 @with_derivatives(
     None,
     None,
@@ -197,6 +219,7 @@ def _entropy(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     block = jnp.arange(BLOCK, dtype=a.dtype).reshape(-1, *(1,) * a.ndim)
     most = jax.lax.stop_gradient(jnp.max(n, initial=0))
 
+    @apart
     def step(state: tuple) -> tuple:
         start, total = state
         k = start + block

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import log_pair, total
+from fnmath.numerics._sharing import shared
 from fnmath.probability import _beta_tails as tails
 from fnmath.probability._beta_tails import Point, complement
 from fnmath.probability._two_part import exp_of, log_of, negative, summed, times
@@ -27,12 +28,19 @@ def _valid(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     return (a > 0) & (b > 0) & ~jnp.isnan(x)
 
 
+@shared
+def _inside(x: jax.Array, a: jax.Array, b: jax.Array) -> tuple[jax.Array, Point]:
+    """Where the point is inside, and one that is so everywhere."""
+    inside = (x > 0) & (x < 1) & (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
+    some = (jnp.where(inside, t, s) for t, s in ((x, 0.5), (a, 1), (b, 1)))
+    return inside, point(*some)
+
+
 def _elementwise(f, ends):
     """The function of x, a and b that f is inside and ``ends`` elsewhere."""
 
     def function(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        inside = (x > 0) & (x < 1) & (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
-        some = point(*(jnp.where(inside, t, s) for t, s in ((x, 0.5), (a, 1), (b, 1))))
+        inside, some = _inside(x, a, b)
         at_ends = jnp.where(_valid(x, a, b), ends(x, a, b), jnp.nan)
         return jnp.where(inside, f(some), at_ends)
 
@@ -80,6 +88,7 @@ def _slope_at_ends(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(x == 0, rise(a, b), jnp.where(x == 1, -rise(b, a), 0))
 
 
+@shared
 @with_derivatives(
     _scaled(_log_by_x, _slope_at_ends),
     _scaled(_log_by_a, _zeros),
@@ -232,6 +241,7 @@ def _waiting_slope_at_1(k: jax.Array, n: jax.Array) -> jax.Array:
     return jnp.where(k == 0, n, jnp.where(k == 1, -n, 0))
 
 
+@shared
 @with_derivatives(
     None,
     _of_waiting(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics._pairs import log_pair
+from fnmath.numerics._sharing import in_one_go, shared
 from fnmath.probability import _beta_tails as tails
 from fnmath.probability._beta_density import density, point
 from fnmath.probability._beta_tails import Point
@@ -26,9 +27,8 @@ from fnmath.probability._roots_of_tails import (
 )
 
 
-def _from_0(log_p: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+def _from_0(log_p: jax.Array, log_b: jax.Array, a: jax.Array) -> jax.Array:
     """The λ of P = xᵃ/(a B(a, b)), up to x = ¾."""
-    log_b = log_gamma(a + 1) + log_gamma(b) - log_gamma(a + b)
     log_x = jnp.minimum((log_p + log_b) / a, math.log(0.75))
     return log_x - jnp.log1p(-jnp.exp(log_x))
 
@@ -43,8 +43,10 @@ def _middle(normal: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _start(target: jax.Array, wanted_lower: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     small, large = jnp.log(target), jnp.log1p(-target)
-    at_0 = _from_0(jnp.where(wanted_lower, small, large), a, b)
-    at_1 = -_from_0(jnp.where(wanted_lower, large, small), b, a)
+    of_a, of_b, of_n = in_one_go(log_gamma, (a,), (b,), (a + b,))
+    log_b = of_a + of_b - of_n
+    at_0 = _from_0(jnp.where(wanted_lower, small, large), log_b + jnp.log(a), a)
+    at_1 = -_from_0(jnp.where(wanted_lower, large, small), log_b + jnp.log(b), b)
     ends = jnp.where((a < 1) & (a <= b), at_0, at_1)
     normal = jnp.where(wanted_lower, 1, -1) * normal_quantile(target)
     middle = _middle(normal, a, b)
@@ -98,10 +100,16 @@ def target_of(kind: str, q: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.where(small, q, 1 - q), small if kind == "lower" else ~small
 
 
+@shared
 def _inside(q: jax.Array, a: jax.Array, b: jax.Array) -> tuple[jax.Array, ...]:
     inside = (q > 0) & (q < 1) & (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
     some = zip((q, a, b), (0.5, 1, 1), strict=True)
     return inside, *(jnp.where(inside, t, s) for t, s in some)
+
+
+@shared
+def _there(x: jax.Array, a: jax.Array, b: jax.Array) -> Point:
+    return point(jnp.where((x > 0) & (x < 1), x, 0.5), a, b)
 
 
 def _valid(q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -120,7 +128,7 @@ def quantile(kind: str):
     def by_shape(which: int):
         def slope(x: jax.Array, q: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
             inside, _, a_, b_ = _inside(q, a, b)
-            p = point(jnp.where((x > 0) & (x < 1), x, 0.5), a_, b_)
+            p = _there(x, a_, b_)
             change = tails.slopes(p)[which] / tails.hazard(p) * (p.x * p.y)
             change = jnp.where(tails._is_lower(p), -change, change)
             at_ends = jnp.where(_valid(q, a, b), 0, jnp.nan)

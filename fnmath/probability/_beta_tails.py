@@ -25,7 +25,7 @@ from __future__ import annotations
 # (a derivative may speak of the function that it belongs to)
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair, product, total, two_sum
 from fnmath.numerics._series import above_tangent, expm1
+from fnmath.numerics._sharing import in_one_go, shared, with_joint_derivatives
 from fnmath.numerics._stirling import lag, stirling_error, stirling_slope
 from fnmath.probability._log_gammas import (
     log_gamma_after_one,
@@ -71,6 +72,7 @@ class Point(NamedTuple):
         return Point(self.y, self.x, self.b, self.a, self.y_tail, self.x_tail)
 
 
+@shared
 @with_derivatives(
     lambda x, y, a, b, x_tail, y_tail: -b,
     lambda x, y, a, b, x_tail, y_tail: a,
@@ -87,14 +89,17 @@ def _excess(
     return total(ay, -bx, ay_rest, -bx_rest, a * y_tail - b * x_tail)
 
 
+@shared
 def _is_near(p: Point) -> jax.Array:
     return (p.a < 1) & (p.x * (p.b + 4) < NEAR)
 
 
+@shared
 def _is_lower(p: Point) -> jax.Array:
     return _is_near(p) | ((_excess(*p) >= 0) & ~_is_near(p.swapped()))
 
 
+@shared
 def _computed(p: Point) -> tuple[jax.Array, Point]:
     """Whether the lower tail is computed, and the point of which the tail computed is the lower."""
     is_lower = _is_lower(p)
@@ -102,6 +107,7 @@ def _computed(p: Point) -> tuple[jax.Array, Point]:
     return is_lower, Point(*(jnp.where(is_lower, one, other) for one, other in pairs))
 
 
+@shared
 def _log_f(p: Point) -> Pair:
     """The logarithm of F, the Gaussian part of which is of the size of the rest."""
     small = p.a <= 1
@@ -117,22 +123,25 @@ def _log_f_of_little(p: Point) -> Pair:
     return summed(*powers, gammas)
 
 
+@shared
 def _log_f_of_more(p: Point) -> Pair:
     one = jnp.ones_like(p.a)
     n = two_sum(p.a, p.b)
     A, B, N = two_sum(p.a, one), two_sum(p.b, one), added(n, (one, 0 * one))
     x = ratio(multiplied((p.x, p.x_tail), N), A)
     y = ratio(multiplied((p.y, p.y_tail), N), B)
-    halves = (0.5 * part for part in log_of(ratio(N, B)))
+    logs = in_one_go(lambda *pair: log_of(pair), x, y, ratio(N, B), A, ratio((p.b, 0 * one), n))
+    log_x, log_y, log_of_half, log_A, log_share = logs
+    errors = in_one_go(stirling_error, (N[0],), (A[0],), (B[0],))
     return summed(
-        *times(p.a, log_of(x)),
-        *times(p.b, log_of(y)),
-        *halves,
-        *(-0.5 * part for part in log_of(A)),
+        *times(p.a, log_x),
+        *times(p.b, log_y),
+        *(0.5 * part for part in log_of_half),
+        *(-0.5 * part for part in log_A),
         one,
         *negative(half_log_2_pi(p.a)),
-        *log_of(ratio((p.b, 0 * one), n)),
-        stirling_error(N[0]) - stirling_error(A[0]) - stirling_error(B[0]),
+        *log_share,
+        errors[0] - errors[1] - errors[2],
     )
 
 
@@ -149,6 +158,7 @@ def _extent(p: Point, slope: jax.Array) -> jax.Array:
     return u
 
 
+@shared
 def _extra(p: Point) -> jax.Array:
     """The integral times a, less 1: I/F − 1, where x is below the mean."""
     a, n = p.a + STEPS, p.a + p.b + STEPS
@@ -167,15 +177,21 @@ def _extra(p: Point) -> jax.Array:
     return p.x * ((p.a + p.b) / (p.a + 1)) * mills
 
 
+@shared
 def _mills(p: Point) -> jax.Array:
     """The integral times a: I/F."""
     return 1 + _extra(p)
 
 
-def _log_mills_slope(p: Point, name: str) -> jax.Array:
-    """The derivative of log(I/F) by a or by b."""
-    at = getattr(p, name)
-    value, slope = jax.jvp(lambda t: _mills(p._replace(**{name: t})), (at,), (jnp.ones_like(at),))
+def _log_mills_slopes(p: Point) -> jax.Array:
+    """The derivatives of log(I/F) by a and by b, on a new first axis."""
+
+    def moved(by_a: jax.Array, by_b: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.jvp(lambda a, b: _mills(p._replace(a=a, b=b)), (p.a, p.b), (by_a, by_b))
+
+    one, nothing = jnp.ones_like(p.a), jnp.zeros_like(p.a)
+    units = jnp.stack([one, nothing]), jnp.stack([nothing, one])
+    value, slope = jax.vmap(moved, out_axes=(None, 0))(*units)
     return slope / value
 
 
@@ -185,19 +201,27 @@ def _log_over_mean(p: Point) -> jax.Array:
     return log_one_and(-(_excess(*p) + p.y) / A, p.x, A / (p.a + p.b + 1))
 
 
+@shared
+def _stirling_slopes(p: Point) -> list[jax.Array]:
+    """δ′ of a + 1, b + 1 and n + 1."""
+    return in_one_go(stirling_slope, (p.a + 1,), (p.b + 1,), (p.a + p.b + 1,))
+
+
+@shared
 def _log_f_slope(p: Point) -> jax.Array:
     """The derivative of log F by a: log x − ψ(a + 1) + ψ(n)."""
     A, n = p.a + 1, p.a + p.b
-    N = n + 1
-    rest = 0.5 * ((p.b / A) / N) - (stirling_slope(A) - stirling_slope(N))
+    of_A, _, of_N = _stirling_slopes(p)
+    rest = 0.5 * ((p.b / A) / (n + 1)) - (of_A - of_N)
     return _log_over_mean(p) + rest - 1 / n
 
 
+@shared
 def _log_f_slope_by_b(p: Point) -> jax.Array:
     """The derivative of log F by b: log y − ψ(b) + ψ(n)."""
     B, n = p.b + 1, p.a + p.b
-    N = n + 1
-    rest = 0.5 * ((p.a / B) / N) - (stirling_slope(B) - stirling_slope(N))
+    _, of_B, of_N = _stirling_slopes(p)
+    rest = 0.5 * ((p.a / B) / (n + 1)) - (of_B - of_N)
     return _log_over_mean(p.swapped()) + rest + (p.a / p.b) / n
 
 
@@ -226,6 +250,7 @@ def _beside_0_slope(p: Point) -> jax.Array:
     return jax.jvp(log_tail, (p.b,), (jnp.ones_like(p.b),))[1]
 
 
+@shared
 def _masked_near(p: Point) -> tuple[jax.Array, Point]:
     """Where _is_near, and a point that is so everywhere."""
     near, some = _is_near(p), (0.1, 0.9, 0.5, 0.5, 0.0, 0.0)
@@ -240,22 +265,25 @@ def tail(p: Point) -> Tail:
     return combined(is_lower, _log_f(side), _extra(side), complement=beside, known=near)
 
 
+@shared
 def hazard(p: Point) -> jax.Array:
     """The derivative |∂ log S/∂λ|."""
     _, side = _computed(p)
     return side.a / _mills(side)
 
 
+@shared
 def slopes(p: Point) -> tuple[jax.Array, jax.Array]:
     """The derivatives of log S by a and by b."""
     is_lower, side = _computed(p)
-    first = _log_f_slope(side) + _log_mills_slope(side, "a")
-    second = _log_f_slope_by_b(side) + _log_mills_slope(side, "b")
+    of_mills = _log_mills_slopes(side)
+    first, second = _log_f_slope(side) + of_mills[0], _log_f_slope_by_b(side) + of_mills[1]
     near, masked = _masked_near(side)
     second = jnp.where(near, _beside_0_slope(masked), second)
     return jnp.where(is_lower, first, second), jnp.where(is_lower, second, first)
 
 
+@shared
 def _log_flow_terms(p: Point) -> Pair:
     """The logarithm of the density of λ, xᵃ yᵇ/B(a, b), in two parts."""
     return summed(*_log_f(p), *log_pair(p.a))
@@ -268,17 +296,20 @@ def _powers(a: jax.Array, log_x: Pair) -> list[jax.Array]:
     return [*times(jnp.where(below, a, a - 1), log_x), *over]
 
 
+@shared
 def log_density_terms(p: Point) -> Pair:
     """The logarithm of xᵃ⁻¹ yᵇ⁻¹/B(a, b) in two parts; term by term for small a and b, to be 0."""
     small = (p.a <= 2.5) & (p.b <= 2.5)
     x, y = (p.x, p.x_tail), (p.y, p.y_tail)
     a, b = jnp.where(small, p.a, 1), jnp.where(small, p.b, 1)
-    gammas = [*log_gamma_terms(a + b), *negative(log_gamma_terms(a)), *negative(log_gamma_terms(b))]
+    of_n, *others = in_one_go(log_gamma_terms, (a + b,), (a,), (b,))
+    gammas = [*of_n, *(part for pair in others for part in negative(pair))]
     near = summed(*_powers(a, log_of(x)), *_powers(b, log_of(y)), *gammas)
     far = summed(*_log_flow_terms(p), *negative(log_of(x)), *negative(log_of(y)))
     return jnp.where(small, near[0], far[0]), jnp.where(small, near[1], far[1])
 
 
+@shared
 def _inside(p: Point) -> tuple[jax.Array, Point]:
     """Where the point is inside, and one that is so everywhere."""
     finite = (p.a > 0) & (p.a < jnp.inf) & (p.b > 0) & (p.b < jnp.inf)
@@ -301,14 +332,18 @@ def _density_at_0(p: Point) -> jax.Array:
     return jnp.where(p.a < 1, jnp.inf, jnp.where(p.a == 1, p.b, 0))
 
 
-def _elementwise(f: Callable[[Point], jax.Array], ends: Callable[[Point], jax.Array]):
-    """The function of six arrays that f is inside and ``ends`` elsewhere."""
+def _elementwise(f: Callable[[Point], Any], ends: Callable[[Point], Any]) -> Callable[..., Any]:
+    """The function of six arrays that f is inside and ``ends`` elsewhere; or several of them."""
 
-    def function(*arrays: jax.Array) -> jax.Array:
+    def function(*arrays: jax.Array) -> Any:
         p = Point(*arrays)
         inside, some = _inside(p)
-        at_ends = jnp.where(_valid(p), ends(p), jnp.nan)
-        return jnp.where(inside, f(some), at_ends)
+        valid = _valid(p)
+
+        def chosen(here: jax.Array, there: jax.Array) -> jax.Array:
+            return jnp.where(inside, here, jnp.where(valid, there, jnp.nan))
+
+        return jax.tree.map(chosen, f(some), ends(p))
 
     return function
 
@@ -317,6 +352,7 @@ def _zeros(p: Point) -> jax.Array:
     return jnp.zeros_like(p.x)
 
 
+@shared
 def _mean_gap(p: Point) -> jax.Array:
     """The derivative of log(xᵃ yᵇ) by λ, a y − b x."""
     return _excess(*p)
@@ -328,6 +364,7 @@ _flow_by_a = _elementwise(lambda p: flow(*p) * (_log_f_slope(p) + 1 / p.a), _zer
 _flow_by_b = _elementwise(lambda p: flow(*p) * _log_f_slope_by_b(p), _zeros)
 
 
+@shared
 @with_derivatives(_flow_by_x, _flow_by_y, _flow_by_a, _flow_by_b, None, None)
 def flow(
     x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
@@ -336,28 +373,44 @@ def flow(
     return _elementwise(lambda p: exp_of(_log_flow_terms(p)), _zeros)(x, y, a, b, x_tail, y_tail)
 
 
-def _density(p: Point) -> jax.Array:
-    """The derivative of I by x at a fixed y: xᵃ⁻¹ yᵇ/B(a, b), whose logarithm is summed as one."""
-    log_x = log_of((p.x, p.x_tail))
-    return exp_of(summed(*_log_flow_terms(p), *negative(log_x)))
+def _over_ends(log_slope: Callable[[Point], jax.Array], first: float, second: float) -> Callable:
+    """The derivatives of both densities: by that of the logarithm of the flow and of 1/x, 1/y."""
+
+    def slopes(p: Point) -> tuple[jax.Array, jax.Array]:
+        over_x, over_y = densities(*p)
+        slope = log_slope(p)
+        return over_x * (slope - first / p.x), over_y * (slope - second / p.y)
+
+    return _elementwise(slopes, lambda p: (_zeros(p), _zeros(p)))
 
 
-_over_x_by_x = _elementwise(lambda p: over_x(*p) * ((_mean_gap(p) - 1) / p.x), _zeros)
-_over_x_by_y = _elementwise(lambda p: -over_x(*p) * (_mean_gap(p) / p.y), _zeros)
-_over_x_by_a = _elementwise(lambda p: over_x(*p) * (_log_f_slope(p) + 1 / p.a), _zeros)
-_over_x_by_b = _elementwise(lambda p: over_x(*p) * _log_f_slope_by_b(p), _zeros)
+@shared
+@with_joint_derivatives(
+    _over_ends(lambda p: _mean_gap(p) / p.x, 1, 0),
+    _over_ends(lambda p: -_mean_gap(p) / p.y, 0, 1),
+    _over_ends(lambda p: _log_f_slope(p) + 1 / p.a, 0, 0),
+    _over_ends(lambda p: _log_f_slope_by_b(p), 0, 0),
+    None,
+    None,
+)
+def densities(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The density of λ over x and over y: the derivatives of I by x at a fixed y, and by −y.
 
+    The logarithm of each is summed as one.
+    """
 
-@with_derivatives(_over_x_by_x, _over_x_by_y, _over_x_by_a, _over_x_by_b, None, None)
-def over_x(
-    x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
-) -> jax.Array:
-    """The density of λ over x."""
+    def inside(p: Point) -> tuple[jax.Array, jax.Array]:
+        flow = _log_flow_terms(p)
+        logs = log_of((p.x, p.x_tail)), log_of((p.y, p.y_tail))
+        first, second = (exp_of(summed(*flow, *negative(log))) for log in logs)
+        return first, second
 
-    def ends(p):
-        return jnp.where(p.x == 0, _density_at_0(p), 0)
+    def ends(p: Point) -> tuple[jax.Array, jax.Array]:
+        q = p.swapped()
+        first, second = (jnp.where(t.x == 0, _density_at_0(t), 0) for t in (p, q))
+        return first, second
 
-    return _elementwise(_density, ends)(x, y, a, b, x_tail, y_tail)
+    return _elementwise(inside, ends)(*arrays)
 
 
 def both(p: Point) -> tuple[jax.Array, jax.Array]:
@@ -371,58 +424,82 @@ def both(p: Point) -> tuple[jax.Array, jax.Array]:
     return one("lower"), one("upper")
 
 
+def _lower_by_shape(which: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    def slope(p: Point) -> tuple[jax.Array, jax.Array]:
+        lower, upper = lower_and_upper(*p)
+        by = jnp.where(_is_lower(p), lower, -upper) * slopes(p)[which]
+        return by, -by
+
+    return _elementwise(slope, lambda p: (_zeros(p), _zeros(p)))
+
+
+def _lower_by_x(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    over_x, _ = densities(*arrays)
+    return over_x, -over_x
+
+
+def _lower_by_y(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    _, over_y = densities(*arrays)
+    return -over_y, over_y
+
+
+@shared
+@with_joint_derivatives(
+    _lower_by_x, _lower_by_y, _lower_by_shape(0), _lower_by_shape(1), None, None
+)
+def lower_and_upper(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both tails."""
+    return both(Point(*arrays))
+
+
+def _log_by_shape(kind: str, which: int) -> Callable[..., jax.Array]:
+    def slope(p: Point) -> jax.Array:
+        is_lower, (lower, upper) = _is_lower(p), lower_and_upper(*p)
+        S, rest = jnp.where(is_lower, lower, upper), jnp.where(is_lower, upper, lower)
+        return factor(kind, is_lower, S, rest) * slopes(p)[which]
+
+    return _elementwise(slope, _zeros)
+
+
+def _log_by_end(kind: str, of_x: bool) -> Callable[..., jax.Array]:
+    """The derivative by x, or less that by y: the hazard of the tail that is computed, or f/S."""
+    of_lower = kind == "log_lower"
+
+    def slope(p: Point) -> jax.Array:
+        wanted = _is_lower(p) if of_lower else ~_is_lower(p)
+        rest = lower_and_upper(*p)[0 if of_lower else 1]
+        density = densities(*p)[0 if of_x else 1]
+        return jnp.where(wanted, hazard(p) / (p.x if of_x else p.y), density / rest)
+
+    def ends(p: Point) -> jax.Array:
+        own, other = (p, p.swapped()) if of_x else (p.swapped(), p)
+        if of_lower == of_x:  # the logarithm of the tail that is 0 here
+            return jnp.where(own.x == 0, jnp.inf, 0)
+        beyond = jnp.where(other.x == 0, jnp.inf, 0) if of_x else 0
+        return jnp.where(own.x == 0, _density_at_0(own), beyond)
+
+    return _elementwise(slope, ends)
+
+
 @functools.cache
-def tail_function(kind: str):
+def tail_function(kind: str) -> Callable[..., jax.Array]:
     """What is asked of the tails, a function of x, y, a, b, x̃, ỹ with its derivatives."""
-    sign = 1 if kind.endswith("lower") else -1
+    if not kind.startswith("log"):
+        return lambda *arrays: lower_and_upper(*arrays)[0 if kind == "lower" else 1]
+    sign = 1 if kind == "log_lower" else -1
+    by_x, by_y = _log_by_end(kind, True), _log_by_end(kind, False)
 
-    def parts(p: Point) -> tuple[jax.Array, jax.Array, jax.Array]:
-        is_lower = _is_lower(p)
-        lower, upper = tail_function("lower")(*p), tail_function("upper")(*p)
-        return is_lower, jnp.where(is_lower, lower, upper), jnp.where(is_lower, upper, lower)
-
-    def by_shape(which: int):
-        def slope(p: Point) -> jax.Array:
-            return factor(kind, *parts(p)) * slopes(p)[which]
-
-        return _elementwise(slope, _zeros)
-
-    def log_by(p: Point, density: jax.Array, over: jax.Array) -> jax.Array:
-        wanted = _is_lower(p) if kind.endswith("lower") else ~_is_lower(p)
-        rest = tail_function(kind[4:])(*p)
-        return jnp.where(wanted, hazard(p) / over, density / rest)
-
-    def ends_by_x(p: Point) -> jax.Array:
-        if kind == "log_lower":
-            return jnp.where(p.x == 0, jnp.inf, 0)
-        beyond = jnp.where(p.y == 0, jnp.inf, 0) if kind == "log_upper" else 0
-        return jnp.where(p.x == 0, _density_at_0(p), beyond)
-
-    def value_by_x(p: Point) -> jax.Array:
-        return log_by(p, over_x(*p), p.x) if kind.startswith("log") else over_x(*p)
-
-    def value_by_y(p: Point) -> jax.Array:
-        density = over_x(*p.swapped())
-        return log_by(p, density, p.y) if kind.startswith("log") else density
-
-    def ends_by_y(p: Point) -> jax.Array:
-        q = p.swapped()
-        if kind == "log_upper":
-            return jnp.where(q.x == 0, jnp.inf, 0)
-        return jnp.where(q.x == 0, _density_at_0(q), 0)
-
-    by_x, by_y = _elementwise(value_by_x, ends_by_x), _elementwise(value_by_y, ends_by_y)
-    shapes = by_shape(0), by_shape(1)
-
-    @with_derivatives(lambda *p: sign * by_x(*p), lambda *p: -sign * by_y(*p), *shapes, None, None)
-    def function(
-        x: jax.Array, y: jax.Array, a: jax.Array, b: jax.Array, x_tail: jax.Array, y_tail: jax.Array
-    ) -> jax.Array:
-        def answer(p):
-            return outcome(kind, tail(p))
-
+    @with_derivatives(
+        lambda *p: sign * by_x(*p),
+        lambda *p: -sign * by_y(*p),
+        _log_by_shape(kind, 0),
+        _log_by_shape(kind, 1),
+        None,
+        None,
+    )
+    def function(*arrays: jax.Array) -> jax.Array:
         ends = functools.partial(_at_ends, kind)
-        return _elementwise(answer, ends)(x, y, a, b, x_tail, y_tail)
+        return _elementwise(lambda p: outcome(kind, tail(p)), ends)(*arrays)
 
     return function
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnmath.numerics._sharing import apart
 from fnmath.probability._roots_of_tails import normal_quantile
 from fnmath.probability._tails import nodes
 
@@ -46,6 +47,7 @@ def count_quantile(
     tail = jnp.clip(jnp.where(q <= 0.5, q, 1 - q), jnp.finfo(q.dtype).tiny, 0.5)
     guess = mean + jnp.where(q <= 0.5, 1, -1) * normal_quantile(tail) * deviation
 
+    @apart
     def advance(search: _Search) -> _Search:
         found = reaches(search.at)
         low = jnp.where(found, search.low, search.at)

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair
+from fnmath.numerics._sharing import shared, with_joint_derivatives
 from fnmath.numerics._stirling import lag, stirling_slope
 from fnmath.probability import _beta_tails as tails
 from fnmath.probability import _numbers as numbers
@@ -33,6 +34,7 @@ from fnmath.probability._beta_quantiles import solved, target_of
 from fnmath.probability._beta_tails import Point
 from fnmath.probability._evaluation import where_known
 from fnmath.probability._log_gammas import log_one_and
+from fnmath.probability._roots_of_tails import with_derivatives_at
 from fnmath.probability._two_part import exp_of, log_of, negative, summed
 
 
@@ -57,50 +59,56 @@ def _shares(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> tupl
     return (u.head, u.tail), (v.head, v.tail)
 
 
-@with_derivatives(
-    lambda z, z_tail, m, n: _rest(z, z_tail, m, n) * (_rest(z, z_tail, m, n) * (m / n)),
+def _moving(by: Callable) -> Callable:
+    """The derivatives of u and of v, which is −u's."""
+
+    def slopes(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> tuple:
+        slope = by(*_heads(z, z_tail, m, n), m, n)
+        return slope, -slope
+
+    return slopes
+
+
+@shared
+@with_joint_derivatives(
+    _moving(lambda u, v, m, n: v * (v * (m / n))),
     None,
-    lambda z, z_tail, m, n: _share(z, z_tail, m, n) * _rest(z, z_tail, m, n) / m,
-    lambda z, z_tail, m, n: -_share(z, z_tail, m, n) * _rest(z, z_tail, m, n) / n,
+    _moving(lambda u, v, m, n: u * v / m),
+    _moving(lambda u, v, m, n: -u * v / n),
 )
-def _share(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> jax.Array:
-    return _shares(z, z_tail, m, n)[0][0]
+def _heads(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> tuple:
+    """U and v, each rounded."""
+    u, v = _shares(z, z_tail, m, n)
+    return u[0], v[0]
 
 
-@with_derivatives(
-    lambda z, z_tail, m, n: -_rest(z, z_tail, m, n) * (_rest(z, z_tail, m, n) * (m / n)),
-    None,
-    lambda z, z_tail, m, n: -_share(z, z_tail, m, n) * _rest(z, z_tail, m, n) / m,
-    lambda z, z_tail, m, n: _share(z, z_tail, m, n) * _rest(z, z_tail, m, n) / n,
-)
-def _rest(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> jax.Array:
-    return _shares(z, z_tail, m, n)[1][0]
-
-
+@shared
 def point(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> Point:
     """Where Beta(m/2, n/2) is looked at for z."""
     z_tail = jax.lax.stop_gradient(z_tail)
     (_, u_tail), (_, v_tail) = jax.lax.stop_gradient(_shares(z, z_tail, m, n))
-    of = z, z_tail, m, n
-    return Point(_share(*of), _rest(*of), 0.5 * m, 0.5 * n, u_tail, v_tail)
+    return Point(*_heads(z, z_tail, m, n), 0.5 * m, 0.5 * n, u_tail, v_tail)
 
 
 def _of_x(f: Callable, ends: Callable) -> Callable:
     """The function of x, m, n, μ, σ that f of z, z̃, m, n, σ is inside, and ``ends`` elsewhere."""
 
     def function(x, m, n, loc, scale):
-        known = (m > 0) & (m < jnp.inf) & (n > 0) & (n < jnp.inf) & (scale > 0) & (scale < jnp.inf)
-        known = known & jnp.isfinite(loc) & ~jnp.isnan(x)
-        inside = known & (x > loc) & (x < jnp.inf)
-        args = (
-            jnp.where(inside, t, s) for t, s in ((x, 1.5), (m, 2), (n, 2), (loc, 0), (scale, 1))
-        )
-        x_, m_, n_, loc_, scale_ = args
-        z, z_tail = standard(x_, loc_, scale_)
-        value = f(z, z_tail, m_, n_, scale_)
-        return where_known(known, jnp.where(inside, value, ends(x, m, n, loc, scale)))
+        known, inside, args = _placed(x, m, n, loc, scale)
+        return where_known(known, jnp.where(inside, f(*args), ends(x, m, n, loc, scale)))
 
     return function
+
+
+@shared
+def _placed(x, m, n, loc, scale):
+    """Whether the arguments have a meaning, x is inside, and z, z̃, m, n, σ that are so always."""
+    known = (m > 0) & (m < jnp.inf) & (n > 0) & (n < jnp.inf) & (scale > 0) & (scale < jnp.inf)
+    known = known & jnp.isfinite(loc) & ~jnp.isnan(x)
+    inside = known & (x > loc) & (x < jnp.inf)
+    args = zip((x, m, n, loc, scale), (1.5, 2, 2, 0, 1), strict=True)
+    x_, m_, n_, loc_, scale_ = (jnp.where(inside, t, some) for t, some in args)
+    return known, inside, (*standard(x_, loc_, scale_), m_, n_, scale_)
 
 
 def _zeros(x, m, n, loc, scale):
@@ -193,6 +201,7 @@ def log_density(x, m, n, loc, scale):
     return _of_x(inside, lambda *args: jnp.log(_density_at_ends(*args)))(x, m, n, loc, scale)
 
 
+@shared
 @with_derivatives(*map(_scaled, _log_slopes))
 def density(x, m, n, loc, scale):
     """The density."""
@@ -202,7 +211,7 @@ def density(x, m, n, loc, scale):
 @functools.cache
 def tail(kind: str) -> Callable:
     """What is asked of the tails, of x, m, n, μ and σ; it is differentiated as the beta law is."""
-    lower = jnp.asarray(kind.endswith("lower"))
+    lower = kind.endswith("lower")
 
     def ends(x, m, n, loc, scale):
         value = jnp.where((x > loc) == lower, 1, 0).astype(x.dtype)
@@ -217,6 +226,7 @@ def quantile(kind: str) -> Callable:
     """The z of which the tail, ``"lower"`` or ``"upper"``, is q, as a function of q, m and n."""
     sign = 1 if kind == "lower" else -1
 
+    @shared
     def inside(q, m, n):
         within = (q > 0) & (q < 1) & (m > 0) & (m < jnp.inf) & (n > 0) & (n < jnp.inf)
         some = zip((q, m, n), (0.5, 2, 2), strict=True)
@@ -225,33 +235,33 @@ def quantile(kind: str) -> Callable:
     def known(q, m, n):
         return (q >= 0) & (q <= 1) & (m > 0) & (m < jnp.inf) & (n > 0) & (n < jnp.inf)
 
-    def there(q, m, n):
-        z = quantile(kind)(q, m, n)
+    @shared
+    def there(z, m, n):
         usual = (z > 0) & (z < jnp.inf)
         some = jnp.where(usual, z, 1)
         return usual, some, point(some, jnp.zeros_like(some), m, n)
 
-    def by_q(q, m, n):
-        within, *of = inside(q, m, n)
-        usual, z, p = there(*of)
+    def by_q(z, q, m, n):
+        within, _, *of = inside(q, m, n)
+        usual, z, p = there(z, *of)
         at_0 = jnp.where(m < 2, 0, jnp.where(m == 2, 1, jnp.inf))
         ends = jnp.where((q == 0) == (sign == 1), at_0, jnp.inf)
         ends = jnp.where(known(q, m, n), sign * ends, jnp.nan)
         return jnp.where(within & usual, sign * z / tails.flow(*p), ends)
 
     def by_shape(which):
-        def change(q, m, n):
-            within, *of = inside(q, m, n)
-            usual, z, p = there(*of)
+        def change(z, q, m, n):
+            within, _, *of = inside(q, m, n)
+            usual, z, p = there(z, *of)
             moved = tails.slopes(p)[which] / tails.hazard(p)
             moved = 0.5 * jnp.where(tails._is_lower(p), -moved, moved)
-            own = -1 / of[1] if which == 0 else 1 / of[2]
+            own = -1 / of[0] if which == 0 else 1 / of[1]
             at_ends = jnp.where(known(q, m, n), 0, jnp.nan)
             return jnp.where(within & usual, z * (moved + own), at_ends)
 
         return change
 
-    @with_derivatives(by_q, by_shape(0), by_shape(1))
+    @with_derivatives_at(by_q, by_shape(0), by_shape(1))
     def function(q, m, n):
         within, q_, m_, n_ = inside(q, m, n)
         p = solved(*target_of(kind, q_), 0.5 * m_, 0.5 * n_)

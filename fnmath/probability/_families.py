@@ -17,6 +17,7 @@ Source: Figurnov, Mohamed and Mnih, Implicit reparameterization gradients (2018)
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Real
 
 from fnmath import _checks
+from fnmath.numerics._sharing import shared
 from fnmath.numerics._wide import computed_wide
 from fnmath.probability._numbers import (
     Formula,
@@ -37,6 +39,7 @@ from fnmath.probability._numbers import (
     times_exp,
     times_vanishing,
     where,
+    with_slopes,
 )
 
 Numbers = float | Real[Array, "..."]
@@ -119,21 +122,22 @@ def symmetric(
 
 def location_scale(standard: Standard) -> Formulas:
     """The formulas of (x, μ, σ)."""
+    standardised = shared(lambda x, loc, scale: (x - loc) / scale)
 
     def at(f: Formula) -> Formula:
-        return lambda x, loc, scale: f((x - loc) / scale)
+        return lambda *of: f(standardised(*of))
 
     def per_scale(f: Formula, sign: float = 1.0) -> Formula:
-        return lambda x, loc, scale: sign * f((x - loc) / scale) / scale
+        return lambda x, loc, scale: sign * f(standardised(x, loc, scale)) / scale
 
     def moved(f: Formula) -> Formula:
         return lambda q, loc, scale: loc + scale * f(q)
 
-    s = standard
+    s = Standard(*(shared(f) if callable(f) else f for f in standard))
     return Formulas(
-        logpdf=lambda x, loc, scale: s.logpdf((x - loc) / scale) - log(s.factor * scale),
+        logpdf=lambda x, *of: s.logpdf(standardised(x, *of)) - log(s.factor * of[-1]),
         by=(per_scale(s.slope), per_scale(s.slope, -1.0), per_scale(s.spread)),
-        velocity=(lambda x, loc, scale: 1.0, lambda x, loc, scale: (x - loc) / scale),
+        velocity=(lambda x, *of: 1.0, standardised),
         cdf=at(s.cdf), sf=at(s.sf), logcdf=at(s.logcdf), logsf=at(s.logsf),
         reverse_hazard=per_scale(s.reverse_hazard), hazard=per_scale(s.hazard),
         quantile=moved(s.quantile), upper=moved(s.upper),
@@ -152,11 +156,15 @@ def on_support(
     There the formulas are given a point of their own, ``inside(*θ)``.
     """
 
+    @shared
+    def placed(x: Number, *of: Number) -> tuple[jax.Array, jax.Array, Number]:
+        is_below, is_above = below(x, *of), above(x, *of)
+        return is_below, is_above, where(is_below | is_above, inside(*of), x)
+
     def guarded(formula: Formula, low: float, high: float) -> Formula:
         def of_x(x: Number, *of: Number) -> Number:
-            is_below, is_above = below(x, *of), above(x, *of)
-            y = formula(where(is_below | is_above, inside(*of), x), *of)
-            return where(is_below, low, where(is_above, high, y))
+            is_below, is_above, there = placed(x, *of)
+            return where(is_below, low, where(is_above, high, formula(there, *of)))
 
         return of_x
 
@@ -171,6 +179,11 @@ def on_support(
     )  # fmt: skip
 
 
+def _scaled(slope: Formula, logpdf: Formula) -> Formula:
+    """The derivative of the density, of that of its logarithm."""
+    return lambda *a: times_exp(slope(*a), logpdf(*a))
+
+
 def _flow(velocity: Formula, logpdf: Formula, sign: float) -> Formula:
     """The density times the velocity, with a sign."""
     return lambda x, *of: times_exp(sign * velocity(x, *of), logpdf(x, *of))
@@ -182,40 +195,35 @@ def _share(velocity: Formula, hazard: Formula, sign: float) -> Formula:
 
 def functions(formulas: Formulas, known: Callable[..., jax.Array]) -> Functions:
     """The functions, with all their derivatives; nan unless ``known(*θ)``."""
-    f = formulas
+    f = Formulas(*(tuple(map(shared, g)) if isinstance(g, tuple) else shared(g) for g in formulas))
 
-    def make(formula: Formula, *partials: Function) -> Function:
-        return in_pairs(formula, *partials, known=lambda x, *of: known(*of))
+    def within(q: jax.Array, *of: jax.Array) -> jax.Array:
+        return known(*of) & (q >= 0) & (q <= 1)
 
-    def of_probability(formula: Formula, *partials: Function) -> Function:
-        def within(q: jax.Array, *of: jax.Array) -> jax.Array:
-            return known(*of) & (q >= 0) & (q <= 1)
-
-        return in_pairs(formula, *partials, known=within)
+    of_x = functools.partial(with_slopes, known=lambda x, *of: known(*of))
+    of_q = functools.partial(with_slopes, known=within)
 
     def inverse(quantile: Formula, sign: float) -> Function:
         at = lambda g: lambda q, *of: g(quantile(q, *of), *of)  # noqa: E731
-        by_q = of_probability(lambda q, *of: sign * exp(-f.logpdf(quantile(q, *of), *of)))
-        return of_probability(quantile, by_q, *(of_probability(at(v)) for v in f.velocity))
+        by_q = lambda q, *of: sign * exp(-f.logpdf(quantile(q, *of), *of))  # noqa: E731
+        return of_q(quantile, by_q, *map(at, f.velocity))
 
     def integral(formula: Formula, sign: float) -> Function:
-        density = make(lambda *a: sign * exp(f.logpdf(*a)))
-        flows = (make(_flow(v, f.logpdf, -sign)) for v in f.velocity)
-        return make(formula, density, *flows)
+        density = lambda *a: sign * exp(f.logpdf(*a))  # noqa: E731
+        return of_x(formula, density, *(_flow(v, f.logpdf, -sign) for v in f.velocity))
 
     def logarithm(formula: Formula, hazard: Formula, sign: float) -> Function:
-        shares = (make(_share(v, hazard, -sign)) for v in f.velocity)
-        return make(formula, make(lambda *a: sign * hazard(*a)), *shares)
+        shares = (_share(v, hazard, -sign) for v in f.velocity)
+        return of_x(formula, lambda *a: sign * hazard(*a), *shares)
 
-    by = tuple(make(g) for g in f.by)
-    slopes = (make(lambda *a, g=g: times_exp(g(*a), f.logpdf(*a))) for g in f.by)
     return Functions(
-        pdf=make(lambda *a: exp(f.logpdf(*a)), *slopes),
-        logpdf=make(f.logpdf, *by),
+        pdf=of_x(lambda *a: exp(f.logpdf(*a)), *(_scaled(g, f.logpdf) for g in f.by)),
+        logpdf=of_x(f.logpdf, *f.by),
         cdf=integral(f.cdf, 1.0), sf=integral(f.sf, -1.0),
         logcdf=logarithm(f.logcdf, f.reverse_hazard, 1.0),
         logsf=logarithm(f.logsf, f.hazard, -1.0),
-        ppf=inverse(f.quantile, 1.0), isf=inverse(f.upper, -1.0), by=by,
+        ppf=inverse(f.quantile, 1.0), isf=inverse(f.upper, -1.0),
+        by=tuple(in_pairs(g, known=lambda x, *of: known(*of)) for g in f.by),
     )  # fmt: skip
 
 
@@ -262,11 +270,10 @@ def mass_functions(formulas: Mass, known: Callable[..., jax.Array]) -> MassFunct
         return known(p) & (q >= 0) & (q <= 1)
 
     def make(formula: Formula, by_p: Formula) -> Function:
-        return in_pairs(formula, None, in_pairs(by_p, known=of_k), known=of_k)
+        return with_slopes(formula, None, by_p, known=of_k)
 
     def step(formula: Formula) -> Function:
-        nothing = in_pairs(lambda q, p: 0 * head(p), known=of_q)
-        return in_pairs(formula, None, nothing, known=of_q)
+        return with_slopes(formula, None, lambda q, p: 0 * head(p), known=of_q)
 
     return MassFunctions(
         pmf=make(f.pmf, f.pmf_by), logpmf=make(f.logpmf, f.by),

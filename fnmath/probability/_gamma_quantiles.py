@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics._pairs import log_pair
+from fnmath.numerics._sharing import shared
 from fnmath.probability import _gamma_tails as tails
 from fnmath.probability._log_gammas import log_gamma
 from fnmath.probability._roots_of_tails import (
@@ -64,6 +65,7 @@ def _target(kind: str, q: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.where(small, q, 1 - q), small if kind == "lower" else ~small
 
 
+@shared
 def _inside(q: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     inside = (q > 0) & (q < 1) & (a > 0) & (a < jnp.inf)
     return inside, jnp.where(inside, q, 0.5), jnp.where(inside, a, 1)

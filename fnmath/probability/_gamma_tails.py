@@ -17,6 +17,7 @@ and accurate computation of binomial probabilities (2000), §2.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ import jax.numpy as jnp
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair, quotient, two_sum
 from fnmath.numerics._series import above_tangent, expm1
+from fnmath.numerics._sharing import shared, with_joint_derivatives
 from fnmath.numerics._stirling import stirling_error, stirling_slope
 from fnmath.probability._log_gammas import (
     log_gamma_after_one,
@@ -46,11 +48,13 @@ STEPS = 4  # of the recurrence of P
 NEAR = 0.6  # where the power series of Q takes over, for a < 1
 
 
+@shared
 def standardised(x: jax.Array, scale: jax.Array) -> Pair:
     """The quotient x/s as a pair."""
     return quotient(x, scale)
 
 
+@shared
 def _log_f(a: jax.Array, z: Pair) -> Pair:
     """The logarithm of zᵃ exp(−z)/Γ(a + 1), its Gaussian part no larger than the rest."""
     small = a <= 1
@@ -77,10 +81,12 @@ def _log_f_of_more(a: jax.Array, z: Pair) -> Pair:
     )
 
 
+@shared
 def _is_lower(a: jax.Array, z: jax.Array) -> jax.Array:
     return (z < a) | _is_near(a, z)
 
 
+@shared
 def _is_near(a: jax.Array, z: jax.Array) -> jax.Array:
     return (a < 1) & (z < NEAR)
 
@@ -98,6 +104,7 @@ def _extent(slope: jax.Array, a: jax.Array, z: jax.Array, is_lower: jax.Array) -
     return y
 
 
+@shared
 def _integral(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     """The integral times a, which is S/F, and of the lower tail what it has beyond 1."""
     is_lower = _is_lower(a, z)
@@ -115,12 +122,14 @@ def _integral(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     return jnp.where(is_lower, (z / (a + 1)) * mills, mills)
 
 
+@shared
 def _mills(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     """The integral times a: S/F."""
     value = _integral(a, z, z_tail)
     return jnp.where(_is_lower(a, z), 1 + value, value)
 
 
+@shared
 def _mills_by_shape(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     """The derivative of log(S/F) by a."""
     value, slope = jax.jvp(lambda a: _mills(a, z, z_tail), (a,), (jnp.ones_like(a),))
@@ -149,16 +158,19 @@ def tail(a: jax.Array, z: Pair) -> Tail:
     return combined(is_lower, log_f, excess, mills=mills, complement=beside, known=near)
 
 
+@shared
 def hazard(a: jax.Array, z: Pair) -> jax.Array:
     """The derivative |∂ log S/∂ log z|."""
     return a / _mills(a, *z)
 
 
+@shared
 def slope_by_shape(a: jax.Array, z: Pair) -> jax.Array:
     """The derivative ∂ log S/∂a."""
     return log_minus_digamma(*z, a) + _mills_by_shape(a, *z)
 
 
+@shared
 def _inside(x: jax.Array, a: jax.Array, scale: jax.Array) -> tuple[jax.Array, ...]:
     """Where x is inside the support, and arguments that are so everywhere."""
     inside = (x > 0) & (x < jnp.inf) & (a > 0) & (a < jnp.inf) & (scale > 0) & (scale < jnp.inf)
@@ -187,42 +199,73 @@ def both(x: jax.Array, a: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.A
     return one("lower"), one("upper")
 
 
-@functools.cache
-def tail_function(kind: str):
-    """What is asked of the tails at x/s, as a function of x, a and s with its derivatives."""
-
-    def by_shape(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
+def _by_shape(kind: str) -> Callable[..., jax.Array]:
+    def slope(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
         inside, x_, a_, s_ = _inside(x, a, scale)
         z = standardised(x_, s_)
-        is_lower = _is_lower(a_, z[0])
-        lower, upper = tail_function("lower")(x_, a_, s_), tail_function("upper")(x_, a_, s_)
+        is_lower, (lower, upper) = _is_lower(a_, z[0]), lower_and_upper(x_, a_, s_)
         parts = jnp.where(is_lower, lower, upper), jnp.where(is_lower, upper, lower)
         slope = factor(kind, is_lower, *parts) * slope_by_shape(a_, z)
         return jnp.where(inside, slope, jnp.where(_valid(x, a, scale), 0, jnp.nan))
 
-    def by_x(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
-        sign = 1 if kind.endswith("lower") else -1
-        if not kind.startswith("log"):
-            return sign * density(x, a, scale)
-        inside, x_, a_, s_ = _inside(x, a, scale)
-        z = standardised(x_, s_)
-        is_lower = _is_lower(a_, z[0])
-        wanted = is_lower if kind.endswith("lower") else ~is_lower
-        rest = tail_function(kind[4:])(x_, a_, s_)
-        direct = hazard(a_, z) / x_
-        slope = sign * jnp.where(wanted, direct, density(x_, a_, s_) / rest)
-        edge = jnp.where(
-            kind.endswith("lower"), jnp.where(x == 0, jnp.inf, 0), -density(x, a, scale)
-        )
-        edge = jnp.where(x == jnp.inf, jnp.where(kind.endswith("lower"), 0, -1 / scale), edge)
-        return jnp.where(inside, slope, jnp.where(_valid(x, a, scale), edge, jnp.nan))
+    return slope
 
-    def by_scale(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
+
+def _by_scale(by_x: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The derivative by the scale, of that by x."""
+
+    def slope(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
         finite = jnp.isfinite(x) & (x > 0)
         ends = jnp.where(_valid(x, a, scale), 0, jnp.nan)
         return jnp.where(finite, -by_x(x, a, scale) * (x / scale), ends)
 
-    @with_derivatives(by_x, by_shape, by_scale)
+    return slope
+
+
+def _and_negative(slope: Callable[..., jax.Array]) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """The derivatives of both tails, by that of the lower one."""
+    of_lower = shared(slope)
+    return lambda *of: (of_lower(*of), -of_lower(*of))
+
+
+@shared
+@with_joint_derivatives(
+    _and_negative(lambda *of: density(*of)),
+    _and_negative(_by_shape("lower")),
+    _and_negative(_by_scale(lambda *of: density(*of))),
+)
+def lower_and_upper(x: jax.Array, a: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both tails at x/s."""
+    return both(x, a, scale)
+
+
+def _log_by_end(kind: str) -> Callable[..., jax.Array]:
+    """The derivative of the logarithm of a tail by x."""
+    is_lower = kind == "log_lower"
+
+    @shared
+    def by_x(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
+        inside, x_, a_, s_ = _inside(x, a, scale)
+        z = standardised(x_, s_)
+        wanted = _is_lower(a_, z[0]) == is_lower
+        rest = lower_and_upper(x_, a_, s_)[0 if is_lower else 1]
+        slope = jnp.where(wanted, hazard(a_, z) / x_, density(x_, a_, s_) / rest)
+        edge = jnp.where(x == 0, jnp.inf, 0) if is_lower else density(x, a, scale)
+        edge = jnp.where(x == jnp.inf, 0 if is_lower else 1 / scale, edge)
+        slope = jnp.where(inside, slope, jnp.where(_valid(x, a, scale), edge, jnp.nan))
+        return slope if is_lower else -slope
+
+    return by_x
+
+
+@functools.cache
+def tail_function(kind: str) -> Callable[..., jax.Array]:
+    """What is asked of the tails at x/s, as a function of x, a and s with its derivatives."""
+    if not kind.startswith("log"):
+        return lambda *of: lower_and_upper(*of)[0 if kind == "lower" else 1]
+    by_x = _log_by_end(kind)
+
+    @with_derivatives(by_x, _by_shape(kind), _by_scale(by_x))
     def function(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
         inside, x_, a_, s_ = _inside(x, a, scale)
         answer = outcome(kind, tail(a_, standardised(x_, s_)))
@@ -232,6 +275,7 @@ def tail_function(kind: str):
     return function
 
 
+@shared
 def _log_density_terms(x: jax.Array, a: jax.Array, scale: jax.Array) -> Pair:
     """The logarithm of the density, in two parts, by way of F where a is large."""
     z, large = standardised(x, scale), a > 2.5
@@ -293,6 +337,7 @@ def _log_by_scale(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
     return ((z - a) + tail) / scale
 
 
+@shared
 @with_derivatives(_density_by(_log_by_x), _density_by(_log_by_shape), _density_by(_log_by_scale))
 def density(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
     """The density of the gamma law."""

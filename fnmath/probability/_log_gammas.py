@@ -10,6 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair
@@ -173,10 +174,10 @@ def log_gamma_of_sum(a: jax.Array, b: jax.Array) -> jax.Array:
         step = a / (b + k)
         product = product + step + product * step
     c = b + 8
-    nodes = (0.06943184420297371, 0.33000947820757187, 0.6699905217924281, 0.9305681557970262)
-    weights = (0.17392742256872692, 0.3260725774312731, 0.3260725774312731, 0.17392742256872692)
-    slope = functools.reduce(
-        jnp.add, (w * stirling_slope(c + a * t) for t, w in zip(nodes, weights, strict=True))
-    )
+    nodes = np.array([0.06943184420297371, 0.33000947820757187, 0.6699905217924281,
+                      0.9305681557970262], c.dtype).reshape(-1, *(1,) * c.ndim)  # fmt: skip
+    w = 0.17392742256872692, 0.3260725774312731
+    first, second, third, fourth = stirling_slope(c + a * nodes)
+    slope = w[0] * (first + fourth) + w[1] * (second + third)
     growth = (c - 0.5) * jnp.log1p(a / c) + a * (jnp.log(c + a) - 1)
     return growth + a * slope - jnp.log1p(product)

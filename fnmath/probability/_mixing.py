@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath import _checks
+from fnmath.numerics._sharing import apart
 from fnmath.numerics._shifted import shifted_logsumexp
 from fnmath.probability._composition import gated, member
 
@@ -192,6 +193,13 @@ def log_shares(function: str, name: str, a: Arguments) -> jax.Array:
 OTHER = {"cdf": "sf", "sf": "cdf"}
 
 
+def tail_of(function: str, name: str, a: Arguments) -> jax.Array:
+    """A tail; above ½ by the other one, so that what it changes by is no difference beside 1."""
+    other = mean_of(function, OTHER[name], a)
+    near = other < 0.5
+    return jnp.where(near, 1 - jnp.where(near, other, 0), mean_of(function, name, a))
+
+
 def log_tail_of(function: str, name: str, a: Arguments) -> jax.Array:
     """The logarithm of a tail; where it is above ½, by the other one, which may be far below ε."""
     other = mean_of(function, OTHER[name], a)
@@ -223,6 +231,7 @@ def _counted(function: str, target: jax.Array, is_lower: jax.Array, a: Arguments
     low, high, _ = _bracket(function, target, is_lower, a)
     low = low - 1
 
+    @apart
     def halved(state: tuple) -> tuple:
         low, high, steps = state
         k = jnp.floor(low + 0.5 * (high - low))
@@ -247,6 +256,7 @@ def _solved(function: str, target: jax.Array, is_lower: jax.Array, a: Arguments)
     low, high, start = _bracket(function, target, is_lower, a)
     log_target, eps = jnp.log(target), jnp.finfo(a.x.dtype).eps
 
+    @apart
     def nearer(state: tuple) -> tuple:
         x, low, high, done, steps = state
         here = a._replace(x=x)

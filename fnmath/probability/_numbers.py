@@ -24,9 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import LOG_2_64, exp_pair, log_pair, two_sum
+from fnmath.numerics._sharing import apart
 
 
 class Pair:
@@ -155,6 +157,27 @@ def either(
     """
     of_f, of_g = within
     return where(condition, f(where(condition, x, of_f)), g(where(condition, of_g, x)))
+
+
+def _stacked(numbers: Sequence[Number]) -> Number:
+    """Several numbers of one shape as one, along a new first axis."""
+    like = next((x for x in numbers if isinstance(x, Pair)), None)
+    if like is None:
+        return jnp.stack([head(x) for x in numbers])
+    pairs = [pair(x, like) for x in numbers]
+    return Pair(jnp.stack([x.head for x in pairs]), jnp.stack([x.tail for x in pairs]))
+
+
+def _part(x: Any, i: int) -> Any:
+    if isinstance(x, tuple):
+        return tuple(_part(y, i) for y in x)
+    return Pair(x.head[i], x.tail[i]) if isinstance(x, Pair) else x[i]
+
+
+def in_one_go(f: Callable[..., Any], *rows: Sequence[Number]) -> list[Any]:
+    """What f, a formula, makes of each row: it is written into the program once."""
+    found = f(*map(_stacked, zip(*rows, strict=True)))
+    return [_part(found, i) for i in range(len(rows))]
 
 
 def absolute(x: Number) -> Number:
@@ -428,24 +451,73 @@ def in_pairs(
     is given, those of the formula in plain numbers. Value and derivatives are nan where an argument
     is, or where ``known(*args)`` says that the arguments have no meaning.
     """
+    judged = functools.partial(_judged, known)
+    value = _read_in_pairs((formula,), judged)
+    if partials:
+        return with_derivatives(*partials)(lambda *args: value(*args)[0])
+    both = _side_by_side((formula,), judged)
+    return lambda *args: both(*args)[0]
 
-    def judged(*args: jax.Array) -> jax.Array:
-        no_nan = functools.reduce(jnp.logical_and, [~jnp.isnan(a) for a in args])
-        return no_nan if known is None else no_nan & known(*args)
 
-    def plain(*args: jax.Array) -> jax.Array:
-        args = tuple(jnp.broadcast_arrays(*args))
-        return head(formula(*args)) * jnp.where(judged(*args), 1, jnp.nan).astype(args[0].dtype)
+def with_slopes(
+    formula: Formula, *slopes: Formula | None, known: Callable[..., jax.Array] | None = None
+) -> Function:
+    """The function of a formula whose derivatives are formulas too, None for none: read in pairs.
 
-    def value(*args: jax.Array) -> jax.Array:
+    Those that are wanted are read side by side, so that what they share is computed once; their own
+    derivatives are those of plain numbers.
+    """
+    judged = functools.partial(_judged, known)
+    value = _read_in_pairs((formula,), judged)
+    evaluated = jax.custom_jvp(lambda *args: value(*args)[0])
+
+    def rule(args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
+        moving = [
+            (slope, tangent)
+            for slope, tangent in zip(slopes, tangents, strict=True)
+            if slope is not None and not isinstance(tangent, SymbolicZero)
+        ]
+        y = evaluated(*args)
+        if not moving:
+            return y, jnp.zeros_like(y)
+        found = _side_by_side(tuple(slope for slope, _ in moving), judged)(*args)
+        terms = (s * tangent for s, (_, tangent) in zip(found, moving, strict=True))
+        return y, functools.reduce(jnp.add, terms)
+
+    evaluated.defjvp(rule, symbolic_zeros=True)
+    return lambda *args: evaluated(*jnp.broadcast_arrays(*args))
+
+
+def _judged(known: Callable[..., jax.Array] | None, *args: jax.Array) -> jax.Array:
+    """Whether the arguments have a meaning."""
+    no_nan = functools.reduce(jnp.logical_and, [~jnp.isnan(a) for a in args])
+    return no_nan if known is None else no_nan & known(*args)
+
+
+def _read_in_pairs(formulas: tuple[Formula, ...], judged: Callable[..., jax.Array]) -> Callable:
+    """The values of the formulas, each rounded once."""
+
+    @apart
+    def values(*args: jax.Array) -> tuple[jax.Array, ...]:
         args = tuple(jnp.broadcast_arrays(*args))
         pairs = [Pair(a, jnp.zeros_like(a)) for a in args]
-        found = jnp.broadcast_to(head(formula(*pairs)), args[0].shape)
-        return jnp.where(judged(*args), found, jnp.nan).astype(args[0].dtype)
+        meant, like = judged(*args), args[0]
+        found = (jnp.broadcast_to(head(f(*pairs)), like.shape) for f in formulas)
+        return tuple(jnp.where(meant, y, jnp.nan).astype(like.dtype) for y in found)
 
-    if partials:
-        return with_derivatives(*partials)(value)
-    evaluated = jax.custom_jvp(value)
+    return values
+
+
+def _side_by_side(formulas: tuple[Formula, ...], judged: Callable[..., jax.Array]) -> Callable:
+    """The values of the formulas, with the derivatives that they have in plain numbers."""
+
+    @apart
+    def plain(*args: jax.Array) -> tuple[jax.Array, ...]:
+        args = tuple(jnp.broadcast_arrays(*args))
+        meant = jnp.where(judged(*args), 1, jnp.nan).astype(args[0].dtype)
+        return tuple(head(f(*args)) * meant for f in formulas)
+
+    evaluated = jax.custom_jvp(_read_in_pairs(formulas, judged))
     evaluated.defjvp(lambda args, tangents: (evaluated(*args), jax.jvp(plain, args, tangents)[1]))
     return evaluated
 

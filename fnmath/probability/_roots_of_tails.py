@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath.numerics._pairs import Pair
+from fnmath.numerics._sharing import apart, side_by_side
 from fnmath.probability._tails import Tail
 from fnmath.probability._two_part import negative, summed
 
@@ -38,15 +39,16 @@ def with_derivatives_at(*partials: Elementwise) -> Callable[[Elementwise], Eleme
     """
 
     def decorate(f: Elementwise) -> Elementwise:
-        wrapped = jax.custom_jvp(f)
+        wrapped = jax.custom_jvp(apart(f))
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, jax.Array]:
             value = wrapped(*primals)
-            terms = [
-                partial(value, *primals) * tangent
-                for partial, tangent in zip(partials, tangents, strict=True)
-                if not isinstance(tangent, SymbolicZero)
-            ]
+            with side_by_side():
+                terms = [
+                    partial(value, *primals) * tangent
+                    for partial, tangent in zip(partials, tangents, strict=True)
+                    if not isinstance(tangent, SymbolicZero)
+                ]
             return value, functools.reduce(jnp.add, terms, jnp.zeros_like(value))
 
         wrapped.defjvp(rule, symbolic_zeros=True)
@@ -104,6 +106,7 @@ def root(
     """The λ where the residual is 0, between ``low`` and ``high``."""
     near = 1e-4 if start.dtype == jnp.float64 else 2e-3
 
+    @apart
     def advance(state: _State) -> _State:
         here = local(state.at)
         beyond = (here.residual > 0) == (here.slope > 0)

@@ -20,6 +20,7 @@ from __future__ import annotations
 # (a derivative may speak of the function that it belongs to)
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ import jax.numpy as jnp
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair, product, quotient, total, two_sum
 from fnmath.numerics._series import expm1
+from fnmath.numerics._sharing import shared, with_joint_derivatives
 from fnmath.numerics._stirling import lag, student_constant
 from fnmath.probability._roots_of_tails import (
     Local,
@@ -52,6 +54,7 @@ FAR = 1e8  # where 1 + u is u to all digits of two parts
 STEPS = 3  # of the recurrence, each of 2
 
 
+@shared
 def standardised(x: jax.Array, loc: jax.Array, scale: jax.Array) -> Pair:
     """The number (x − μ)/σ as a pair."""
     r, r_tail = two_sum(x, -loc)
@@ -59,18 +62,21 @@ def standardised(x: jax.Array, loc: jax.Array, scale: jax.Array) -> Pair:
     return two_sum(q, tail + jnp.where(jnp.isfinite(q), r_tail / scale, 0))
 
 
+@shared
 def constant_slope(nu: jax.Array) -> jax.Array:
     """The derivative of log B(½, ½ν) + ½ log ν by ν."""
     half = 0.5 * nu
     return 0.5 * jax.jvp(student_constant, (half,), (jnp.ones_like(half),))[1]
 
 
+@shared
 def _near(s: jax.Array, nu: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Where u is of ordinary size, and s there."""
     near = jnp.abs(s) < FAR * jnp.sqrt(nu)
     return near, jnp.where(near, s, 0)
 
 
+@shared
 def _log1p_u(s: Pair, nu: jax.Array) -> Pair:
     """The logarithm of 1 + u, in two parts."""
     near, some = _near(s[0], nu)
@@ -83,6 +89,7 @@ def _log1p_u(s: Pair, nu: jax.Array) -> Pair:
     return jnp.where(near, inner[0], outer[0]), jnp.where(near, inner[1], outer[1])
 
 
+@shared
 def _log_f(s: Pair, nu: jax.Array) -> Pair:
     """The logarithm of the standard density, in two parts."""
     log1p_u = _log1p_u(s, nu)
@@ -90,6 +97,7 @@ def _log_f(s: Pair, nu: jax.Array) -> Pair:
     return summed(*half, *(-0.5 * part for part in log1p_u), -student_constant(0.5 * nu))
 
 
+@shared
 def _kappa(s: jax.Array, nu: jax.Array) -> tuple[jax.Array, jax.Array]:
     """κ and τ at |s|."""
     near, some = _near(s, nu)
@@ -108,6 +116,7 @@ def _share(s: jax.Array, nu: jax.Array) -> jax.Array:
     return jnp.where(near, u / (1 + u), 1)
 
 
+@shared
 def _plain_log1p_u(s: jax.Array, nu: jax.Array) -> jax.Array:
     near, some = _near(s, nu)
     size = jnp.where(near, 1, jnp.abs(s))
@@ -116,6 +125,7 @@ def _plain_log1p_u(s: jax.Array, nu: jax.Array) -> jax.Array:
     return jnp.where(near, direct, 2 * jnp.log(size) - jnp.log(nu))
 
 
+@shared
 def _log_f_by_s(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The derivative −(ν + 1) s/(ν + s²)."""
     near, some = _near(s, nu)
@@ -128,10 +138,12 @@ def _score(share: jax.Array, log1p_u: jax.Array, nu: jax.Array) -> jax.Array:
     return 0.5 * (share / nu - lag(-share, -log1p_u)) - constant_slope(nu)
 
 
+@shared
 def _log_f_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
     return _score(_share(s, nu), _plain_log1p_u(s, nu), nu)
 
 
+@shared
 def _is_central(s: jax.Array, nu: jax.Array) -> jax.Array:
     return (s * s < 1) & (s * s < nu)
 
@@ -153,6 +165,7 @@ def _points(nu: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array]:
     return u * extent, w * extent
 
 
+@shared
 def _fall(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
     """The integral of ρ^−ν, from that of ν + 6 down."""
     large = nu + 2 * STEPS
@@ -164,6 +177,7 @@ def _fall(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
     return J
 
 
+@shared
 def _central(s: jax.Array, nu: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The area from 0 to |s| over |s| f(s), and the mean of the score over it."""
     v, w = nodes(s)
@@ -175,6 +189,7 @@ def _central(s: jax.Array, nu: jax.Array) -> tuple[jax.Array, jax.Array]:
     return area, jnp.sum(w * rise * score, 0) / area
 
 
+@shared
 def _parts(s: Pair, nu: jax.Array) -> tuple[Tail, jax.Array]:
     """The tail beyond |s|, and what it is over the density."""
     size, is_lower = jnp.abs(s[0]), s[0] < 0
@@ -198,6 +213,7 @@ def tail(s: Pair, nu: jax.Array) -> Tail:
     return _parts(s, nu)[0]
 
 
+@shared
 def _slope_of_large(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The mean of the score over the tail, for ν ≥ 2."""
     kappa, tau = _kappa(s, nu)
@@ -219,6 +235,7 @@ def _slope_of_small(s: jax.Array, nu: jax.Array) -> jax.Array:
     return _log_f_by_nu(s, nu) + jax.jvp(rest, (nu,), (jnp.ones_like(nu),))[1]
 
 
+@shared
 def slope_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The derivative of log S by ν."""
     size = jnp.abs(s)
@@ -231,6 +248,7 @@ def slope_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
     return jnp.where(central, -area * score / (0.5 - area), outer)
 
 
+@shared
 def _inside(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     x, nu, loc, scale = arrays
     inside = (nu > 0) & (nu < jnp.inf) & (scale > 0) & (scale < jnp.inf)
@@ -292,6 +310,7 @@ def _scaled(log_slope):
     return _elementwise(lambda *p: density(*p) * log_slope(*p), _zeros)
 
 
+@shared
 @with_derivatives(
     _scaled(_log_by_x),
     _scaled(_log_by_nu),
@@ -308,57 +327,92 @@ def density(x: jax.Array, nu: jax.Array, loc: jax.Array, scale: jax.Array) -> ja
     return _elementwise(inside, _zeros)(x, nu, loc, scale)
 
 
-@functools.cache
-def tail_function(kind: str):
-    """What is asked of the tails, a function of x, ν, μ and σ with its derivatives."""
-    sign = 1 if kind.endswith("lower") else -1
-    is_log = kind.startswith("log")
-
-    def by_x(x, nu, loc, scale):
-        if not is_log:
-            return sign * density(x, nu, loc, scale)
-        s = standardised(x, loc, scale)
-        wanted = (s[0] < 0) == kind.endswith("lower")
-        rest = tail_function(kind[4:])(x, nu, loc, scale)
-        far = _far_hazard(s, nu) / scale
-        return sign * jnp.where(wanted & (rest < 0.25), far, density(x, nu, loc, scale) / rest)
-
-    def by_scale(x, nu, loc, scale):
+def _by_nu(kind: str) -> Callable[..., jax.Array]:
+    def slope(x, nu, loc, scale):
         s, _ = standardised(x, loc, scale)
-        if is_log:
-            return -by_x(x, nu, loc, scale) * s
-        return -sign * _scaled_flow(standardised(x, loc, scale), nu) / scale
-
-    def by_nu(x, nu, loc, scale):
-        s, _ = standardised(x, loc, scale)
-        lower = tail_function("lower")(x, nu, loc, scale)
-        upper = tail_function("upper")(x, nu, loc, scale)
+        lower, upper = lower_and_upper(x, nu, loc, scale)
         parts = jnp.where(s < 0, lower, upper), jnp.where(s < 0, upper, lower)
         return factor(kind, s < 0, *parts) * slope_by_nu(s, nu)
 
+    return slope
+
+
+def _and_negative(slope: Callable[..., jax.Array]) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """The derivatives of both tails, by that of the lower one."""
+    of_lower = shared(_elementwise(slope, _zeros))
+    return lambda *of: (of_lower(*of), -of_lower(*of))
+
+
+def _lower_by_scale(x, nu, loc, scale):
+    return -_scaled_flow(standardised(x, loc, scale), nu) / scale
+
+
+@shared
+@with_joint_derivatives(
+    _and_negative(lambda *of: density(*of)),
+    _and_negative(_by_nu("lower")),
+    _and_negative(lambda *of: -density(*of)),
+    _and_negative(_lower_by_scale),
+)
+def lower_and_upper(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both tails."""
+    return _tail_of("lower")(*arrays), _tail_of("upper")(*arrays)
+
+
+@shared
+def _tail_at(x, nu, loc, scale):
+    return tail(standardised(x, loc, scale), nu)
+
+
+def _tail_of(kind: str) -> Callable[..., jax.Array]:
     def ends(x, *_):
         value = jnp.where((x > 0) == kind.endswith("lower"), 1, jnp.zeros_like(x))
-        return jnp.log(value) if is_log else value
+        return jnp.log(value) if kind.startswith("log") else value
+
+    return _elementwise(lambda *of: outcome(kind, _tail_at(*of)), ends)
+
+
+def _log_tail_by_x(kind: str) -> Callable[..., jax.Array]:
+    """The derivative of the logarithm of a tail by x."""
+    is_lower = kind == "log_lower"
+
+    @shared
+    def by_x(x, nu, loc, scale):
+        s = standardised(x, loc, scale)
+        rest = lower_and_upper(x, nu, loc, scale)[0 if is_lower else 1]
+        far = ((s[0] < 0) == is_lower) & (rest < 0.25)
+        slope = jnp.where(far, _far_hazard(s, nu) / scale, density(x, nu, loc, scale) / rest)
+        return slope if is_lower else -slope
+
+    return by_x
+
+
+@functools.cache
+def tail_function(kind: str) -> Callable[..., jax.Array]:
+    """What is asked of the tails, a function of x, ν, μ and σ with its derivatives."""
+    if not kind.startswith("log"):
+        return lambda *of: lower_and_upper(*of)[0 if kind == "lower" else 1]
+    by_x = _log_tail_by_x(kind)
+
+    def by_scale(x, nu, loc, scale):
+        return -by_x(x, nu, loc, scale) * standardised(x, loc, scale)[0]
 
     def scale_ends(x, nu, loc, scale):
-        beyond = is_log & ((x < 0) == kind.endswith("lower"))
-        return jnp.where(beyond, nu / scale, 0)
+        return jnp.where((x < 0) == (kind == "log_lower"), nu / scale, 0)
 
     @with_derivatives(
         _elementwise(by_x, _zeros),
-        _elementwise(by_nu, _zeros),
+        _elementwise(_by_nu(kind), _zeros),
         _elementwise(lambda *p: -by_x(*p), _zeros),
         _elementwise(by_scale, scale_ends),
     )
-    def function(x: jax.Array, nu: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
-        def inside(x, nu, loc, scale):
-            return outcome(kind, tail(standardised(x, loc, scale), nu))
-
-        return _elementwise(inside, ends)(x, nu, loc, scale)
+    def function(*arrays: jax.Array) -> jax.Array:
+        return _tail_of(kind)(*arrays)
 
     return function
 
 
+@shared
 def _far_hazard(s: Pair, nu: jax.Array) -> jax.Array:
     """The quotient f/S in the tail."""
     size = jnp.abs(s[0])
@@ -378,6 +432,7 @@ def _flow_by_s(s: jax.Array, nu: jax.Array) -> jax.Array:
     return f + flow(s, nu) * _log_f_by_s(s, nu)
 
 
+@shared
 @with_derivatives(_flow_by_s, lambda s, nu: flow(s, nu) * _log_f_by_nu(s, nu))
 def flow(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The product s f(s)."""

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.numerics._pairs import Pair, log_pair, product, quotient, two_sum
+from fnmath.numerics._sharing import shared
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _HALF_LOG_2_PI_TAIL = -3.8782941580672414e-17
@@ -63,6 +64,7 @@ def ratio(x: Pair, y: Pair) -> Pair:
     return q, tail + x[1] / y[0]
 
 
+@shared
 def log_of(x: Pair) -> Pair:
     """The logarithm of x + x̃."""
     head, tail = log_pair(x[0])

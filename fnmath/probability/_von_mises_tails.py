@@ -27,8 +27,9 @@ import numpy as np
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, two_sum
+from fnmath.numerics._sharing import apart, shared
 from fnmath.probability import _numbers as numbers
-from fnmath.probability._roots_of_tails import Local, normal_quantile, root
+from fnmath.probability._roots_of_tails import Local, normal_quantile, root, with_derivatives_at
 from fnmath.probability._tails import depth, nodes
 from fnmath.probability._two_part import constant, exp_of, summed
 
@@ -56,6 +57,7 @@ def _extent(phi: jax.Array, w: jax.Array, kappa: jax.Array) -> jax.Array:
     return jax.lax.stop_gradient(jnp.where(inside, jnp.minimum(2 * jnp.arctan(tangent), w), w))
 
 
+@shared
 def _integrals(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
     """M, and the mean of g under its integrand; to be differentiated by κ alone."""
     w = opposite(phi)
@@ -77,17 +79,20 @@ def _inner(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
     return phi * jnp.sum(e, 0), phi * jnp.sum(spread * e, 0)
 
 
+@shared
 def one_less_ratio(kappa: jax.Array) -> jax.Array:
     """1 − A(κ) = E[1 − cos θ], A = I₁/I₀: 1 at 0, 1/(2κ) for large κ."""
     return _integrals(jnp.zeros_like(kappa), kappa)[1]
 
 
+@shared
 @with_derivatives(lambda kappa: -one_less_ratio(kappa))
 def log_constant(kappa: jax.Array) -> jax.Array:
     """The logarithm of C, log 2π at 0 and ½ log(2π/κ) for large κ."""
     return jnp.log(2 * _integrals(jnp.zeros_like(kappa), kappa)[0])
 
 
+@shared
 def _versine(theta: jax.Array) -> numbers.Pair:
     """The pair of 2 sin²(θ/2)."""
     half = numbers.Pair(0.5 * theta, jnp.zeros_like(theta))
@@ -97,12 +102,14 @@ def _versine(theta: jax.Array) -> numbers.Pair:
     return 2 * (sine * sine)
 
 
+@shared
 def _log_terms(theta: jax.Array, kappa: jax.Array) -> Pair:
     versine = _versine(theta)
     exponent = versine * numbers.Pair(-kappa, jnp.zeros_like(kappa))
     return summed(exponent.head, -log_constant(kappa), exponent.tail)
 
 
+@shared
 def _versine_of(theta: jax.Array) -> jax.Array:
     return 2 * jnp.square(jnp.sin(0.5 * theta))
 
@@ -122,6 +129,7 @@ def log_density(theta: jax.Array, kappa: jax.Array) -> jax.Array:
     return head + tail
 
 
+@shared
 @with_derivatives(
     lambda theta, kappa: density(theta, kappa) * _log_by_angle(theta, kappa),
     lambda theta, kappa: density(theta, kappa) * log_by_kappa(theta, kappa),
@@ -149,6 +157,7 @@ def _flow_by_kappa(theta: jax.Array, kappa: jax.Array) -> jax.Array:
     return jax.jvp(lambda k: _flow_at(theta, k), (kappa,), (jnp.ones_like(kappa),))[1]
 
 
+@shared
 @with_derivatives(
     lambda theta, kappa: density(theta, kappa) * log_by_kappa(theta, kappa), _flow_by_kappa
 )
@@ -180,6 +189,7 @@ def tail(kind: str) -> Callable:
 
         return by
 
+    @shared
     @with_derivatives(over(density), over(flow))
     def function(theta: jax.Array, kappa: jax.Array) -> jax.Array:
         small, log_small, is_lower = _tail(theta, kappa)
@@ -217,6 +227,7 @@ def _between(q: jax.Array, kappa: jax.Array) -> jax.Array:
     """The φ with S(φ) = q, ¼ ≤ q ≤ ½: Newton's steps from 0, all of them too short."""
     wanted = (0.5 - q) * jnp.exp(log_constant(kappa))
 
+    @apart
     def step(_: Any, phi: jax.Array) -> jax.Array:
         mass, _ = _inner(phi, kappa)
         return phi + (wanted - mass) * jnp.exp(kappa * _versine_of(phi))
@@ -229,11 +240,9 @@ def quantile(kind: str) -> Callable:
     """The θ of which the lower or the upper tail is q, as a function of q and κ."""
     sign = 1 if kind == "lower" else -1
 
-    @with_derivatives(
-        lambda q, kappa: sign / density(quantile(kind)(q, kappa), kappa),
-        lambda q, kappa: (
-            -flow(quantile(kind)(q, kappa), kappa) / density(quantile(kind)(q, kappa), kappa)
-        ),
+    @with_derivatives_at(
+        lambda theta, q, kappa: sign / density(theta, kappa),
+        lambda theta, q, kappa: -flow(theta, kappa) / density(theta, kappa),
     )
     def function(q: jax.Array, kappa: jax.Array) -> jax.Array:
         small = jnp.where(q <= 0.5, q, 1 - q)

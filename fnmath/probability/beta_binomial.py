@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from fnmath import _checks
+from fnmath.numerics._sharing import shared
 from fnmath.probability import _beta_binomial_tails as _tails
 from fnmath.probability._counts import count_quantile, is_count
 from fnmath.probability._evaluation import evaluated, floating_dtype, score_of, where_known
@@ -52,6 +53,16 @@ def _at_counts(probability, otherwise: float):
     return function
 
 
+@shared
+def _inside(k, n, a, b):
+    """Whether the parameters have a meaning, k is one of 0 … n − 1, and what is so everywhere."""
+    known = _known(n, a, b)
+    inside = known & (k >= 0) & (k < n)
+    some = (jnp.where(inside, t, other) for t, other in ((k, 0), (n, 1), (a, 1), (b, 1)))
+    k_, *of = some
+    return known, inside, (jnp.floor(k_), *of)
+
+
 def _tail(kind: str):
     """What is asked of the tails; below 0 and from n on that is what it is of nothing."""
     low, high = (0.0, 1.0) if kind.endswith("lower") else (1.0, 0.0)
@@ -59,11 +70,8 @@ def _tail(kind: str):
     low, high = ((-jnp.inf if p == 0 else 0.0) if is_log else p for p in (low, high))
 
     def function(k, n, a, b):
-        known = _known(n, a, b)
-        inside = known & (k >= 0) & (k < n)
-        k_ = jnp.floor(jnp.where(inside, k, 0))
-        n_ = jnp.where(inside, n, 1)
-        value = _tails.tail_function(kind)(k_, n_, *(jnp.where(inside, t, 1) for t in (a, b)))
+        known, inside, some = _inside(k, n, a, b)
+        value = _tails.tail_function(kind)(*some)
         ends = jnp.where(k < 0, low, high)
         return where_known(known & ~jnp.isnan(k), jnp.where(inside, value, ends))
 

@@ -40,6 +40,7 @@ from fnmath.probability._mixing import (
     log_tail_of,
     mean_of,
     quantile,
+    tail_of,
 )
 from fnmath.probability._sampling import target_shape
 
@@ -237,7 +238,7 @@ def cdf(
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
     """
     a, dtype = arguments("cdf", log_weights, family, parameters, x=x)
-    return mean_of("cdf", "cdf", a).astype(dtype)
+    return tail_of("cdf", "cdf", a).astype(dtype)
 
 
 def logcdf(
@@ -313,7 +314,7 @@ def sf(
         McLachlan and Peel, Finite Mixture Models (2000), §1.4 (definition) and §2.8 (shares).
     """
     a, dtype = arguments("sf", log_weights, family, parameters, x=x)
-    return mean_of("sf", "sf", a).astype(dtype)
+    return tail_of("sf", "sf", a).astype(dtype)
 
 
 def logsf(

@@ -11,10 +11,12 @@ parameters move the support, so that there is no score of mean 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from fnmath.numerics._sharing import shared
 from fnmath.probability import _normal_tail
 from fnmath.probability._families import (
     Formulas,
@@ -26,11 +28,13 @@ from fnmath.probability._families import (
     on_support,
 )
 from fnmath.probability._numbers import (
+    Formula,
     Number,
-    either,
+    absolute,
     exp,
     expm1,
     head,
+    in_one_go,
     in_pairs,
     log,
     log1mexp,
@@ -49,30 +53,48 @@ def _log_tail(t: Number) -> Number:
     return _normal_tail.logcdf(-t)
 
 
-def _half(t: Number) -> Number:
-    """Φ(t) − ½ for t ≥ 0."""
-    return either(
-        head(t) < 1,
-        t,
-        _normal_tail.centre,
-        lambda t: 0.5 - _normal_tail.tail(t),
-        (0.5, 2.0),
-    )
+def _tail_and_half(t: Number) -> tuple[Number, Number]:
+    """The logarithm of Φ(−|t|), and ½ − Φ(−|t|)."""
+    t = absolute(t)
+    log_tail = _normal_tail.logpdf(t) + log(_normal_tail.mills(t))
+    near = head(t) < 1
+    half = where(near, _normal_tail.centre(where(near, t, 0.5)), 0.5 - exp(log_tail))
+    return log_tail, half
 
 
-def _log_mass(a: Number, b: Number) -> Number:
+def _log_between(
+    a: Number, log_tail_a: Number, half_a: Number, b: Number, log_tail_b: Number, half_b: Number
+) -> Number:
     """log(Φ(b) − Φ(a)) for a ≤ b: from the middle, or of the tail that the interval lies in."""
     lower = head(b) <= 0
     across = (head(a) < 0) & (head(b) > 0)
-    near = where(lower, -b, where(across, 1.0, a))
-    far = where(lower, -a, where(across, 2.0, b))
-    log_near = _log_tail(near)
-    within = log_near + log1mexp(log_near - _log_tail(far))
-    middle = _half(where(across, -a, 1.0)) + _half(where(across, b, 1.0))
-    return where(across, log(middle), within)
+    log_near = where(across, -1.0, where(lower, log_tail_b, log_tail_a))
+    log_far = where(across, -2.0, where(lower, log_tail_a, log_tail_b))
+    nothing = head(log_near) == -jnp.inf
+    gap = where(nothing, 1.0, log_near) - where(nothing, 0.0, log_far)
+    gap = where(head(gap) > 0, gap, 0.0)  # where a and b are one number, rounded
+    return where(across, log(where(across, half_a + half_b, 1.0)), log_near + log1mexp(gap))
 
 
-def _z(x: Number, loc: Number, scale: Number) -> Number:
+@shared
+def _log_mass(a: Number, b: Number) -> Number:
+    """Log Z."""
+    of_a, of_b = in_one_go(_tail_and_half, (a,), (b,))
+    return _log_between(a, *of_a, b, *of_b)
+
+
+@shared
+def _log_masses(z: Number, a: Number, b: Number) -> list[Number]:
+    """log(Φ(b) − Φ(a)), log(Φ(z) − Φ(a)) and log(Φ(b) − Φ(z))."""
+    A, M, B = (
+        (t, *of)
+        for t, of in zip((a, z, b), in_one_go(_tail_and_half, (a,), (z,), (b,)), strict=True)
+    )
+    return in_one_go(_log_between, (*A, *B), (*A, *M), (*M, *B))
+
+
+@shared
+def _z(x: Number, a: Number, b: Number, loc: Number, scale: Number) -> Number:
     return (x - loc) / scale
 
 
@@ -81,17 +103,31 @@ def _log_density(z: Number, a: Number, b: Number) -> Number:
     return _normal_tail.logpdf(z) - _log_mass(a, b)
 
 
+def _log_of_smaller(part: Number, rest: Number) -> Number:
+    """The logarithm of a share, or of 1 less the rest where that is less than half."""
+    most = head(part) > -math.log(2)
+    return where(most, log1p(-exp(where(most, rest, -1.0))), part)
+
+
+@shared
 def _log_share(z: Number, a: Number, b: Number) -> Number:
     """The logarithm of the mass from a to z, as a share of all."""
-    whole = _log_mass(a, b)
-    below = _log_mass(a, z) - whole
-    most = head(below) > -math.log(2)
-    rest = where(most, _log_mass(z, b) - whole, -1.0)
-    return where(most, log1p(-exp(rest)), below)
+    whole, below, above = _log_masses(z, a, b)
+    return _log_of_smaller(below - whole, above - whole)
 
 
+@shared
 def _log_share_above(z: Number, a: Number, b: Number) -> Number:
-    return _log_share(-z, -b, -a)
+    whole, below, above = _log_masses(z, a, b)
+    return _log_of_smaller(above - whole, below - whole)
+
+
+def _inside(a: Number, b: Number, loc: Number, scale: Number) -> Number:
+    """A number of the interval, not far into the tail."""
+    width, size = 0.5 * (b - a), absolute(where(head(a) > 0, a, b))
+    step = where(head(width) * (1 + head(size)) < 1, width, 1 / (1 + size))
+    beside = where(head(a) >= 0, a + step, b - step)
+    return loc + scale * where((head(a) < 0) & (head(b) > 0), 0.0, beside)
 
 
 def _quantile(q: Number, a: Number, b: Number, loc: Number, scale: Number) -> Number:
@@ -99,65 +135,72 @@ def _quantile(q: Number, a: Number, b: Number, loc: Number, scale: Number) -> Nu
     upper = head(a) > -head(b)
     near, far = where(upper, a, -b), where(upper, b, -a)
     share = where(upper, q, 1 - q)
-    log_near = _log_tail(near)
-    log_tail = log_near + log1p(share * expm1(_log_tail(far) - log_near))
+    log_near, log_far = in_one_go(_log_tail, (near,), (far,))
+    log_tail = log_near + log1p(share * expm1(log_far - log_near))
     t = _normal_tail.upper_quantile_of_log(log_tail)
     z = where(upper, t, -t)
     return loc + scale * where(head(z) < head(a), a, where(head(z) > head(b), b, z))
 
 
+def _on_z(f: Formula) -> Formula:
+    """The formula of z, a and b as one of all arguments."""
+    return lambda x, a, b, *of: f(_z(x, a, b, *of), a, b)
+
+
+def _per_scale(f: Formula) -> Formula:
+    return lambda x, a, b, loc, scale: f(_z(x, a, b, loc, scale), a, b) / scale
+
+
+def _velocity(log_f: Formula, end: Callable[..., Number]) -> Formula:
+    """How a quantile follows an end of the interval: σ φ(end)/φ(z) times a share."""
+
+    def velocity(x: Number, a: Number, b: Number, loc: Number, scale: Number) -> Number:
+        z = _z(x, a, b, loc, scale)
+        ratio = _normal_tail.logpdf(end(a, b)) - _normal_tail.logpdf(z)
+        return times_exp(scale, ratio + log_f(z, a, b))
+
+    return velocity
+
+
+def _log_hazard(z: Number, log_mass: Number) -> Number:
+    return _normal_tail.logpdf(z) - log_mass
+
+
 _F = functions(
     on_support(
         Formulas(
-            logpdf=lambda x, a, b, loc, scale: _log_density(_z(x, loc, scale), a, b) - log(scale),
+            logpdf=lambda x, a, b, *of: _log_density(_z(x, a, b, *of), a, b) - log(of[-1]),
             by=(
-                lambda x, a, b, loc, scale: -_z(x, loc, scale) / scale,
-                lambda x, a, b, loc, scale: exp(_log_density(a, a, b)),
-                lambda x, a, b, loc, scale: -exp(_log_density(b, a, b)),
-                lambda x, a, b, loc, scale: _z(x, loc, scale) / scale,
-                lambda x, a, b, loc, scale: (
-                    (_z(x, loc, scale) - 1) * (_z(x, loc, scale) + 1) / scale
-                ),
+                _per_scale(lambda z, a, b: -z),
+                lambda x, a, b, *of: exp(_log_density(a, a, b)),
+                lambda x, a, b, *of: -exp(_log_density(b, a, b)),
+                _per_scale(lambda z, a, b: z),
+                _per_scale(lambda z, a, b: (z - 1) * (z + 1)),
             ),
             velocity=(
-                lambda x, a, b, loc, scale: times_exp(
-                    scale,
-                    _normal_tail.logpdf(a)
-                    - _normal_tail.logpdf(_z(x, loc, scale))
-                    + _log_share_above(_z(x, loc, scale), a, b),
-                ),
-                lambda x, a, b, loc, scale: times_exp(
-                    scale,
-                    _normal_tail.logpdf(b)
-                    - _normal_tail.logpdf(_z(x, loc, scale))
-                    + _log_share(_z(x, loc, scale), a, b),
-                ),
-                lambda x, a, b, loc, scale: 1.0,
-                lambda x, a, b, loc, scale: _z(x, loc, scale),
+                _velocity(_log_share_above, lambda a, b: a),
+                _velocity(_log_share, lambda a, b: b),
+                lambda x, *of: 1.0,
+                _z,
             ),
-            cdf=lambda x, a, b, loc, scale: exp(_log_share(_z(x, loc, scale), a, b)),
-            sf=lambda x, a, b, loc, scale: exp(_log_share_above(_z(x, loc, scale), a, b)),
-            logcdf=lambda x, a, b, loc, scale: _log_share(_z(x, loc, scale), a, b),
-            logsf=lambda x, a, b, loc, scale: _log_share_above(_z(x, loc, scale), a, b),
-            reverse_hazard=lambda x, a, b, loc, scale: (
-                exp(_normal_tail.logpdf(_z(x, loc, scale)) - _log_mass(a, _z(x, loc, scale)))
-                / scale
-            ),
-            hazard=lambda x, a, b, loc, scale: (
-                exp(_normal_tail.logpdf(_z(x, loc, scale)) - _log_mass(_z(x, loc, scale), b))
-                / scale
-            ),
+            cdf=_on_z(lambda *z: exp(_log_share(*z))),
+            sf=_on_z(lambda *z: exp(_log_share_above(*z))),
+            logcdf=_on_z(_log_share),
+            logsf=_on_z(_log_share_above),
+            reverse_hazard=_per_scale(lambda *z: exp(_log_hazard(z[0], _log_masses(*z)[1]))),
+            hazard=_per_scale(lambda *z: exp(_log_hazard(z[0], _log_masses(*z)[2]))),
             quantile=_quantile,
             upper=lambda q, *of: _quantile(1 - q, *of),
         ),
-        below=lambda x, a, b, loc, scale: head(_z(x, loc, scale)) < head(a),
-        above=lambda x, a, b, loc, scale: head(_z(x, loc, scale)) > head(b),
-        inside=lambda a, b, loc, scale: _quantile(0.5 + 0 * head(a), a, b, loc, scale),
+        below=lambda x, a, b, *of: head(_z(x, a, b, *of)) < head(a),
+        above=lambda x, a, b, *of: head(_z(x, a, b, *of)) > head(b),
+        inside=_inside,
     ),
     _known,
 )
 
 
+@shared
 def _moments(a: Number, b: Number) -> tuple[Number, Number]:
     """E[z] and E[z²]."""
     at_a, at_b = _log_density(a, a, b), _log_density(b, a, b)

@@ -135,6 +135,24 @@ def law_points(peer):
     return x[keep], w[keep]
 
 
+def assert_samples_fit(family, parameters, peer, size=4000):
+    """Kolmogorov and Smirnov's test for numbers, Pearson's χ² for counts, at one key."""
+    law, of = peer(*parameters), [jnp.float32(p) for p in parameters]
+    draw = jax.jit(functools.partial(family.sample, shape=(size,)))
+    draws = np.asarray(draw(jax.random.key(7), *of))
+    if not isinstance(law.dist, stats.rv_discrete):
+        assert draws.dtype == np.float32
+        assert stats.kstest(draws, law.cdf).pvalue > 1e-3
+        return
+    assert draws.dtype == np.int32
+    edges = np.unique(law.ppf([0.05, 0.2, 0.4, 0.6, 0.8, 0.95]))
+    expected = np.diff(np.concatenate([[0], law.cdf(edges), [1]])) * size
+    came = np.histogram(draws, np.concatenate([[-1], edges, [np.inf]]) + 0.5)[0]
+    keep = expected > 5
+    expected = expected[keep] * (came[keep].sum() / expected[keep].sum())
+    assert stats.chisquare(came[keep], expected).pvalue > 1e-3
+
+
 class Shapes:
     """All laws, as tests of the family of a class that inherits them."""
 
@@ -287,22 +305,7 @@ class Shapes:
         np.testing.assert_allclose(np.array(weighted), np.array(wanted), 1e-6)
 
     def test_samples_follow_the_law(self):
-        """Kolmogorov and Smirnov's test for numbers, Pearson's χ² for counts, at one key."""
-        size, peer = 4000, type(self).peer(*self.parameters)
-        of = [jnp.float32(p) for p in self.parameters]
-        draw = jax.jit(functools.partial(self.family.sample, shape=(size,)))
-        draws = np.asarray(draw(jax.random.key(7), *of))
-        if not self.are_counts:
-            assert draws.dtype == np.float32
-            assert stats.kstest(draws, peer.cdf).pvalue > 1e-3
-            return
-        assert draws.dtype == np.int32
-        edges = np.unique(peer.ppf([0.05, 0.2, 0.4, 0.6, 0.8, 0.95]))
-        expected = np.diff(np.concatenate([[0], peer.cdf(edges), [1]])) * size
-        came = np.histogram(draws, np.concatenate([[-1], edges, [np.inf]]) + 0.5)[0]
-        keep = expected > 5
-        expected = expected[keep] * (came[keep].sum() / expected[keep].sum())
-        assert stats.chisquare(came[keep], expected).pvalue > 1e-3
+        assert_samples_fit(self.family, self.parameters, type(self).peer)
 
     def test_dtypes_and_shapes(self):
         """The dtype stays; shapes broadcast; scalars under vmap are vectors, in float32."""

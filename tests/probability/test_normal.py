@@ -93,7 +93,7 @@ MISTAKES = [
 ]
 
 
-class TestLaws(laws.Continuous):
+class TestLaws(laws.TwiceDifferentiable):
     family = FAMILY
     pairs = (
         ((0.0, 1.0), (1.0, 2.0)),

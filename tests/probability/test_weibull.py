@@ -19,7 +19,7 @@ FAMILY = laws.Family(
 )
 
 
-class TestLaws(laws.Continuous):
+class TestLaws(laws.TwiceDifferentiable):
     family = FAMILY
     pairs = (
         ((1.0, 0.0, 1.0), (2.0, 0.0, 1.5)),
