@@ -85,8 +85,10 @@ def _counted(
         _checks.floating(function, weights=weights)
         w = wide(weights).astype(x.dtype)
     known = _checks.labels_known(function, labels, classes)
-    w = jnp.where((w >= 0) & known, w, jnp.nan)
+    # For every class at once: a compiled product of 0 and nan may well be 0.
+    counts_all = (w >= 0).all() & known.all()
     share = jax.nn.one_hot(labels, classes, dtype=x.dtype) * w[:, None]
+    share = jnp.where(counts_all, share, jnp.nan)
     counts = share.sum(0) + _alpha(alpha, x.dtype)
     return _Counted(x, share, jnp.log(counts) - jnp.log(counts.sum()))
 
@@ -99,6 +101,14 @@ def _alpha(alpha: Any, dtype: Any) -> jax.Array:
 def _sums(share: jax.Array, x: jax.Array) -> jax.Array:
     """The sums of the features over the examples of each class."""
     return jnp.matmul(share.T, x, precision="highest")
+
+
+def _widest(w: jax.Array, x: jax.Array) -> jax.Array:
+    """The largest variance of a feature over all examples, of whatever class."""
+    share = (w / w.sum())[None]
+    far = x - jax.lax.stop_gradient(_sums(share.T, x))
+    near = far - _sums(share.T, far)
+    return jnp.max(_sums(share.T, jnp.square(near)), initial=0)
 
 
 def gaussian_naive_bayes_init(
@@ -115,6 +125,8 @@ def gaussian_naive_bayes_init(
         μ_c = mean of the examples of c,    v_c = their variance + ε maxⱼ var(xⱼ)
         p(c) = (n_c + α)/(n + α C)
 
+    with n_c the sum of the weights of c, by which means and variances are weighted too.
+
     Gradient:
         ∂μ_cj/∂xᵢⱼ = wᵢ/n_c,    ∂v_cj/∂xᵢⱼ = 2 wᵢ (xᵢⱼ − μ_cj)/n_c    (for ε = 0, labels c)
 
@@ -124,7 +136,8 @@ def gaussian_naive_bayes_init(
         classes: The number C of classes.
         weights: The weights w ≥ 0 of the examples; without, each counts 1.
         alpha: The pseudo-count α ≥ 0 of each class.
-        smoothing: The share ε ≥ 0 of the largest variance of any feature that is added to all.
+        smoothing: The share ε ≥ 0, of the largest variance of any feature over all examples, that
+            is added to all variances.
 
     Returns:
         The parameters; nan for a class of which there is no example, and everywhere where a weight
@@ -156,7 +169,7 @@ def gaussian_naive_bayes_init(
     rest = _sums(counted.share, far) / n
     near = far - rest[jnp.clip(labels, 0, classes - 1)]
     variance = _sums(counted.share, jnp.square(near)) / n
-    widest = jnp.max(jnp.var(numbers, 0), initial=0) if numbers.shape[0] else 0.0
+    widest = _widest(counted.share.sum(1), numbers)
     variance = variance + _alpha(smoothing, numbers.dtype) * widest
     params = counted.log_prior, pilot + rest, variance
     return GaussianNaiveBayesParams(*(a.astype(jnp.result_type(x)) for a in params))

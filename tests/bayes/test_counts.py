@@ -1,8 +1,5 @@
 """fnmath.bayes, probabilities and rates: against sums of log Γ in 40 digits, in any batches."""
 
-import functools
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -13,24 +10,11 @@ import scipy.stats
 
 from fnmath import bayes
 from fnmath.bayes import BetaParams, DirichletParams, GammaParams
-from tests.helpers import Mistake, assert_derivatives, assert_gradient, twice
+from tests.bayes import families
+from tests.bayes.families import WHATS, Family, answers
+from tests.helpers import Mistake, assert_derivatives, assert_gradient
 
 random = np.random.default_rng(0)
-
-
-class Family(NamedTuple):
-    """Its name, a prior, observations, and what its log evidence is by log Γ."""
-
-    name: str
-    prior: Any
-    data: tuple
-    log_evidence: Any
-
-    def function(self, what):
-        return getattr(bayes, f"{self.name}_{what}")
-
-    def part(self, cut):
-        return tuple(a[cut] for a in self.data)
 
 
 def log_beta(a, b):
@@ -113,26 +97,6 @@ FAMILIES = {
     ]
 }
 EACH = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
-WHATS = ["posterior", "predictive", "log_evidence"]
-
-
-@functools.cache
-def program(name, *, axes=None, no_data=False):
-    """All three functions in one, for one prior or a row of them."""
-    family = FAMILIES[name]
-
-    def three(prior, *data):
-        data = tuple(a[:0] for a in data) if no_data else data
-        return {what: family.function(what)(prior, *data) for what in WHATS}
-
-    return jax.jit(three if axes is None else jax.vmap(three, axes))
-
-
-def answers(family, prior=None, data=None, **options):
-    found = program(family.name, **options)(
-        family.prior if prior is None else prior, *(family.data if data is None else data)
-    )
-    return jax.tree.map(np.asarray, found)
 
 
 def mistakes(family, what):
@@ -258,34 +222,12 @@ def test_reference_where_log_gammas_cancel(kind):
 
 @EACH
 def test_law_batch_by_batch_and_all_at_once(family):
-    posterior, log_evidence = family.function("posterior"), family.function("log_evidence")
-
-    @jax.jit
-    def in_batches(after):
-        total = 0.0
-        for cut in (slice(0, 5), slice(5, 5), slice(5, None)):
-            total += log_evidence(after, *family.part(cut))
-            after = posterior(after, *family.part(cut))
-        return after, total
-
-    after, total = in_batches(family.prior)
-    once = answers(family)
-    for a, b in zip(after, once["posterior"], strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
-    np.testing.assert_allclose(total, once["log_evidence"], rtol=2e-6)
+    families.assert_batch_by_batch(family, rtol=2e-6)
 
 
 @EACH
 def test_law_the_evidence_is_made_of_predictions(family):
-    """The product of what is predicted of each observation from those before it, by scan."""
-    posterior, predictive = family.function("posterior"), family.function("predictive")
-
-    def step(params, new):
-        new = tuple(a[None] for a in new)
-        return posterior(params, *new), predictive(params, *new)[0]
-
-    _, each = jax.lax.scan(step, family.prior, family.data)
-    np.testing.assert_allclose(np.sum(each), answers(family)["log_evidence"], rtol=2e-6)
+    families.assert_made_of_predictions(family, rtol=2e-6)
 
 
 def test_reference_of_predictions_by_scipy():
@@ -358,21 +300,13 @@ def test_derivatives_by_what_is_observed():
 
 @EACH
 def test_batches_and_transforms(family):
-    """Leading axes and ``vmap`` change nothing; without ``jit`` the examples are run."""
-    once, two = answers(family), jax.tree.map(twice, (family.prior, *family.data))
-    for both in (answers(family, two[0], two[1:]), answers(family, two[0], two[1:], axes=0)):
-        for a, b in zip(jax.tree.leaves(once), jax.tree.leaves(both), strict=True):
-            np.testing.assert_allclose(b, np.stack([a, a]), rtol=3e-6)
+    families.assert_batches_and_transforms(family, rtol=3e-6)
 
 
 class TestEdges:
     @EACH
     def test_no_data(self, family):
-        nothing = answers(family, no_data=True)
-        for a, b in zip(nothing["posterior"], family.prior, strict=True):
-            assert (a == np.asarray(b)).all()
-        assert nothing["log_evidence"] == 0
-        assert nothing["predictive"].shape == (0,)
+        families.assert_no_data_no_news(family)
 
     @EACH
     @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
@@ -409,6 +343,4 @@ class TestEdges:
 
     @EACH
     def test_dtype_is_kept(self, family):
-        half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), family.prior)
-        made = jax.eval_shape(program(family.name), half, *family.data)
-        assert {a.dtype for a in jax.tree.leaves(made)} == {jnp.dtype(jnp.bfloat16)}
+        families.assert_dtype_is_kept(family)
