@@ -86,9 +86,9 @@ def _counted(
         w = wide(weights).astype(x.dtype)
     known = _checks.labels_known(function, labels, classes)
     # For every class at once: a compiled product of 0 and nan may well be 0.
-    counts_all = (w >= 0).all() & known.all()
+    all_count = (w >= 0).all() & known.all()
     share = jax.nn.one_hot(labels, classes, dtype=x.dtype) * w[:, None]
-    share = jnp.where(counts_all, share, jnp.nan)
+    share = jnp.where(all_count, share, jnp.nan)
     counts = share.sum(0) + _alpha(alpha, x.dtype)
     return _Counted(x, share, jnp.log(counts) - jnp.log(counts.sum()))
 
@@ -201,8 +201,8 @@ def bernoulli_naive_bayes_init(
         alpha: The pseudo-count α ≥ 0; 1 is Laplace's, ½ Jeffreys'.
 
     Returns:
-        The parameters; nan where a feature is neither 0 nor 1, and everywhere where a weight is
-        negative or a label outside. Of no examples all classes are alike.
+        The parameters; nan for a feature that is neither 0 nor 1 in some example, and everywhere
+        where a weight is negative or a label outside. Of no examples all classes are alike.
 
     Raises:
         TypeError: If x holds no numbers, the labels are no integers, or an option is of the wrong
@@ -222,10 +222,11 @@ def bernoulli_naive_bayes_init(
     name = "bernoulli_naive_bayes_init"
     bits = _features(name, x)
     counted = _counted(name, bits, labels, classes, alpha, weights)
-    bits = jnp.where((bits == 0) | (bits == 1), bits, jnp.nan)
+    known = ((bits == 0) | (bits == 1)).all(0)
     a = _alpha(alpha, bits.dtype)
     ones, zeros = _sums(counted.share, bits) + a, _sums(counted.share, 1 - bits) + a
-    return BernoulliNaiveBayesParams(counted.log_prior, jnp.log(ones) - jnp.log(zeros))
+    log_odds = jnp.where(known, jnp.log(ones) - jnp.log(zeros), jnp.nan)
+    return BernoulliNaiveBayesParams(counted.log_prior, log_odds)
 
 
 def multinomial_naive_bayes_init(
@@ -253,8 +254,8 @@ def multinomial_naive_bayes_init(
         alpha: The pseudo-count α ≥ 0.
 
     Returns:
-        The parameters; nan for a class with a negative count, and everywhere where a weight is
-        negative or a label outside.
+        The parameters; nan where a count or a weight is negative or a label outside. Of no examples
+        all classes are alike.
 
     Raises:
         TypeError: If x holds no numbers, the labels are no integers, or an option is of the wrong
@@ -274,9 +275,9 @@ def multinomial_naive_bayes_init(
     name = "multinomial_naive_bayes_init"
     counts = _features(name, x)
     counted = _counted(name, counts, labels, classes, alpha, weights)
-    counts = jnp.where(counts >= 0, counts, jnp.nan)
     sums = _sums(counted.share, counts) + _alpha(alpha, counts.dtype)
     log_p = jnp.log(sums) - jnp.log(sums.sum(-1, keepdims=True))
+    log_p = jnp.where((counts >= 0).all(), log_p, jnp.nan)
     return MultinomialNaiveBayesParams(counted.log_prior, log_p)
 
 

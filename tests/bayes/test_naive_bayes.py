@@ -259,16 +259,31 @@ class TestEdges:
 
     def test_what_was_never_seen_is_impossible_without_pseudo_counts(self):
         x, y = jnp.array([[1, 0], [1, 1], [0, 1]]), jnp.array([0, 0, 1])
-        params = bayes.bernoulli_naive_bayes_init(x, y, classes=2, alpha=0.0)
-        log_p = bayes.bernoulli_naive_bayes(params, jnp.array([[1, 1], [0, 1], [0, 0]]))
-        np.testing.assert_array_equal(log_p[:2], [[0, -np.inf], [-np.inf, 0]])
-        assert jnp.isnan(log_p[2]).all()
-        params = bayes.multinomial_naive_bayes_init(x[::2], y[::2], classes=2, alpha=0.0)
-        log_p = bayes.multinomial_naive_bayes(params, jnp.array([[3, 0], [1, 1]]))
-        np.testing.assert_array_equal(log_p[0], [0, -np.inf])
-        assert jnp.isnan(log_p[1]).all()
+
+        @jax.jit
+        def read(x, y):
+            bits = bayes.bernoulli_naive_bayes_init(x, y, classes=2, alpha=0.0)
+            counts = bayes.multinomial_naive_bayes_init(x[::2], y[::2], classes=2, alpha=0.0)
+            return (
+                bayes.bernoulli_naive_bayes(bits, jnp.array([[1, 1], [0, 1], [0, 0]])),
+                bayes.multinomial_naive_bayes(counts, jnp.array([[3, 0], [1, 1]])),
+            )
+
+        of_bits, of_counts = read(x, y)
+        np.testing.assert_array_equal(of_bits[:2], [[0, -np.inf], [-np.inf, 0]])
+        assert np.isnan(of_bits[2]).all()
+        np.testing.assert_array_equal(of_counts[0], [0, -np.inf])
+        assert np.isnan(of_counts[1]).all()
 
     def test_features_that_are_none(self):
+        x = np.float32(DATA["bernoulli"])
+        x[2, 1] = 0.5
+        log_odds = answers("bernoulli", x)[0].log_odds
+        assert np.isnan(log_odds).all(0).tolist() == [False, True, False, False]
+        assert np.isfinite(log_odds[:, [0, 2, 3]]).all()
+        x = np.array(DATA["multinomial"])
+        x[2, 1] = -1
+        assert np.isnan(answers("multinomial", x)[0].log_probabilities).all()
         params = learnt("bernoulli")
         assert jnp.isnan(bayes.bernoulli_naive_bayes(params, jnp.array([2, 0, 0, 1]))).all()
         params = learnt("multinomial")
