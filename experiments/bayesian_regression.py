@@ -8,9 +8,10 @@ Gaussian process with an RBF kernel as the features grow many. The twenty splits
 compiled program, by ``jax.vmap``.
 
 Run      python -m experiments.bayesian_regression --data PATH
-Cost     COST
-Expect   EXPECT
-Finding  FINDING
+Cost     3 minutes of one CPU core
+Expect   yacht: test RMSE 0.52 ± 0.03 in Fourier features, log-likelihood -0.74 ± 0.05
+Finding  in Fourier features yacht and energy are fitted better than by any of the published
+         networks, concrete and wine as by PBP, and both of these worse than by dropout
 """
 
 from __future__ import annotations
@@ -259,11 +260,12 @@ def draw_scores(ax: Any, found: Found, name: str, row: int) -> None:
         places = i + np.linspace(-0.17, 0.17, len(values))
         ax.plot(places, values, "o", ms=2.5, color=GREY if i == 2 else BLUE, alpha=0.5, mew=0)
         ax.hlines(values.mean(), i - 0.3, i + 0.3, color=GREY if i == 2 else BLUE, lw=2)
-    for published, who in zip(PUBLISHED[name], ("PBP", "dropout"), strict=True):
-        ax.axhline(published[row], color=ORANGE, lw=1, ls="--" if who == "PBP" else "-", zorder=0)
+    lines = dict(zip(("PBP", "dropout"), (p[row] for p in PUBLISHED[name]), strict=True))
+    for who, value in lines.items():
+        ax.axhline(value, color=ORANGE, lw=1, ls="--" if who == "PBP" else "-", zorder=0)
         ax.annotate(
-            who, (1, published[row]), xycoords=("axes fraction", "data"), fontsize=7,
-            color=ORANGE, ha="right", va="bottom" if who == "PBP" else "top",
+            who, (1, value), xycoords=("axes fraction", "data"), fontsize=7, color=ORANGE,
+            ha="right", va="bottom" if value == max(lines.values()) else "top",
         )  # fmt: skip
     if row == 0:
         ax.set_yscale("log")

@@ -7,9 +7,12 @@ with no baseline, with the mean of the other draws, and with the one of the leas
 has no slope where anyone looks. What is true is known for all three.
 
 Run      python -m experiments.expectation_gradients
-Cost     COST
-Expect   EXPECT
-Finding  FINDING
+Cost     20 seconds of one CPU core
+Expect   10 + x², n times the squared error of n = 1,024 draws: 3.80 through the draws, 175.67,
+         12.06 and 8.17 by the score (seed 0)
+Finding  a baseline takes the score's error down by 15 times, and more in more dimensions, where
+         it still grows and that through the draws does not; of cos ωx the score errs less from
+         ω = 1.24 on, and of a step it alone is right
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import NullFormatter
 from rich.console import Console
 
 from experiments import command
@@ -242,6 +246,9 @@ def draw(ax: Any, x: Any, curves: dict[str, Any], *, legend: bool = False) -> No
         look = {"color": COLOURS[method], "ls": STYLES[method]}
         ax.plot(x, y, marker="o", ms=3, lw=1.5, label=METHODS[method], **look)
     ax.set(xscale="log", yscale="log")
+    ticks = x if len(x) < 8 else (0.25, 0.5, 1, 2, 4)
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     if legend:
         ax.legend(frameon=False)
 

@@ -8,9 +8,10 @@ gives every mean to six digits, and the evidence; ``fnmath.bayes.laplace_approxi
 same log-posterior is what one gets without drawing. Needs blackjax: pip install blackjax.
 
 Run      python -m experiments.nuts
-Cost     COST
-Expect   EXPECT
-Finding  FINDING
+Cost     20 seconds of one CPU core
+Expect   the mean of μ 4.397 and of τ 3.623 by 20,000 draws (seed 0), 4.397 and 3.598 exactly
+Finding  it does: 11 means within 2.4 standard errors, no divergence, 12.6 gradients a draw;
+         Laplace's approximation at the joint mode is far from it, with 45.6 for τ
 """
 
 from __future__ import annotations
@@ -234,7 +235,9 @@ def plot(results: Results, path: Path) -> None:
         some = slice(None, None, max(1, draws["mu"].size // 3000))
         x, y = draws["mu"].ravel()[some], draws["log_tau"].ravel()[some]
         left.plot(x, y, ".", ms=2, color=BLUE, alpha=0.4, mew=0)
-        left.plot(results.exact["mu"], results.exact["log_tau"], "o", color=ORANGE, label="exact")
+        left.plot(
+            results.exact["mu"], results.exact["log_tau"], "o", color=ORANGE, label="exact mean"
+        )
         left.set(title="draws", xlabel="μ", ylabel="log τ")
         left.legend(frameon=False)
         draw_density(middle, draws["log_tau"].ravel())

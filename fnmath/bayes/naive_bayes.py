@@ -76,14 +76,13 @@ def _counted(
     _checks.size(function, classes=classes)
     _checks.scalar(function, "alpha", alpha, above=0, closed="[")
     _checks.integer(function, labels=labels)
+    if weights is not None:
+        _checks.floating(function, weights=weights)
     n = x.shape[0]
     for argument, a in {"labels": labels, "weights": weights}.items():
         if a is not None and jnp.shape(a) != (n,):
             _checks.fail(function, f"{argument} has shape {jnp.shape(a)}; wanted {(n,)}")
-    w = jnp.ones(n, x.dtype)
-    if weights is not None:
-        _checks.floating(function, weights=weights)
-        w = wide(weights).astype(x.dtype)
+    w = jnp.ones(n, x.dtype) if weights is None else wide(weights).astype(x.dtype)
     known = _checks.labels_known(function, labels, classes)
     # For every class at once: a compiled product of 0 and nan may well be 0.
     all_count = (w >= 0).all() & known.all()
