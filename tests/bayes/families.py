@@ -61,7 +61,7 @@ def assert_batch_by_batch(family, rtol, atol=0.0):
     @jax.jit
     def in_batches(after):
         total = 0.0
-        for cut in (slice(0, 5), slice(5, 5), slice(5, None)):
+        for cut in (slice(0, 5), slice(5, None)):
             total += log_evidence(after, *family.part(cut))
             after = posterior(after, *family.part(cut))
         return after, total
