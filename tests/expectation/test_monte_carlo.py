@@ -252,6 +252,33 @@ def test_reference_of_a_rare_event():
     np.testing.assert_allclose(even.effective_sample_size, 100, rtol=1e-5)
 
 
+def test_reference_of_few_draws():
+    """The formulas of means, errors, weights and controls, draw by draw in NumPy."""
+    n = 12
+    u = np.float64(jax.vmap(uniform)(jax.random.split(key, n)))
+    y = np.exp(u.sum(1)) / (np.e - 1) ** 2
+    names = ("plain", "controlled", "importance", "self-normalised")
+    ours = jax.jit(lambda: {name: METHODS[name](key, f, n) for name in names})()
+    np.testing.assert_allclose(ours["plain"], (y.mean(), y.std(ddof=1) / n**0.5), rtol=1e-5)
+    A = np.column_stack([np.ones(n), u - 0.5])
+    c, (squares,), *_ = np.linalg.lstsq(A, y)
+    np.testing.assert_allclose(ours["controlled"].value, c[0], rtol=1e-5)
+    # What is left of y − βᵀ(g − E g) about its mean, with two slopes and the mean fitted.
+    np.testing.assert_allclose(
+        ours["controlled"].standard_error, np.sqrt(squares / (n - 3) / n), rtol=1e-4
+    )
+    x = np.sqrt(u)
+    w = 1 / np.prod(2 * x, 1)
+    y = np.exp(x.sum(1)) / (np.e - 1) ** 2
+    effective = w.sum() ** 2 / np.sum(w**2)
+    expected = (np.mean(w * y), np.std(w * y, ddof=1) / n**0.5, effective)
+    np.testing.assert_allclose(ours["importance"], expected, rtol=1e-5)
+    share = w / w.sum()
+    mean = share @ y
+    expected = (mean, np.sqrt(np.sum((share * (y - mean)) ** 2)), effective)
+    np.testing.assert_allclose(ours["self-normalised"], expected, rtol=1e-5)
+
+
 def test_law_a_perfect_control_leaves_nothing():
     ours = control_variate_expectation(
         key, lambda u: 3 * u + 1, jax.random.uniform, lambda u: u, control_mean=0.5, samples=50
