@@ -10,7 +10,7 @@ import pytest
 
 from fnmath.bayes import bayes_rule, log_bayes_rule, sequential_log_bayes_rule
 from tests.bayes.families import assert_slopes
-from tests.helpers import Mistake, assert_derivatives, assert_transforms
+from tests.helpers import Mistake, assert_derivatives
 
 random = np.random.default_rng(0)
 prior = jnp.float32([0.2, 0.3, 0.5])
@@ -195,16 +195,28 @@ def test_derivatives_where_a_hypothesis_is_impossible():
     assert_slopes(f, {"ratio": ratio, "log ratio": jnp.log(ratio)}, expected)
 
 
-def test_transforms():
-    assert_transforms(bayes_rule, prior, likelihood)
-    assert_transforms(log_bayes_rule, jnp.log(prior), jnp.log(likelihood))
-    assert_transforms(sequential_log_bayes_rule, jnp.log(prior), rows)
-    many = sequential_log_bayes_rule(
-        jnp.log(jnp.stack([prior, prior[::-1]])), jnp.stack([rows, rows])
+def all_three(prior, likelihood, rows):
+    """One, one in logarithms, and many."""
+    return (
+        bayes_rule(prior, likelihood),
+        log_bayes_rule(jnp.log(prior), jnp.log(likelihood)),
+        sequential_log_bayes_rule(jnp.log(prior), rows),
     )
-    assert many.log_evidence.shape == (2, 7)
-    one = sequential_log_bayes_rule(jnp.log(prior[::-1]), rows)
-    np.testing.assert_allclose(many.log_posterior[1], one.log_posterior, rtol=1e-6)
+
+
+answers = jax.jit(all_three)
+
+
+def test_batches_and_transforms():
+    """Leading axes and ``vmap`` change nothing; without ``jit`` the examples are run."""
+    given = [(prior, likelihood, rows), (prior[::-1], likelihood[::-1], rows[::-1])]
+    stacked = [np.stack(pair) for pair in zip(*given, strict=True)]
+    for both in (answers(*stacked), jax.jit(jax.vmap(all_three))(*stacked)):
+        for i in range(2):
+            for a, b in zip(
+                jax.tree.leaves(both), jax.tree.leaves(answers(*given[i])), strict=True
+            ):
+                np.testing.assert_allclose(a[i], b, rtol=1e-6, atol=1e-6)
 
 
 class TestEdges:
@@ -212,19 +224,16 @@ class TestEdges:
         "wrong", [[0.2, 0.3, 0.6], [0.0, 0.0, 0.0], [1.5, -0.5, 0.0], [jnp.nan, 0.5, 0.5]]
     )
     def test_no_prior_no_answer(self, wrong):
-        wrong = jnp.array(wrong)
-        answers = [bayes_rule(wrong, likelihood), log_bayes_rule(jnp.log(wrong), rows[0])]
-        answers.append(sequential_log_bayes_rule(jnp.log(wrong), rows))
-        for answer in answers:
-            assert jnp.isnan(answer[0]).all()
-            assert jnp.isnan(answer[1]).all() or answer[1].shape == (7,)
-        assert jnp.isnan(answers[-1].log_evidence[1:]).all()
+        one, logs, steps = answers(np.float32(wrong), likelihood, rows)
+        for found in (*one, *logs, steps.log_posterior, steps.log_evidence[1:]):
+            assert np.isnan(found).all()
+        assert steps.log_evidence[0] == 0
 
     def test_likelihoods_that_are_none(self):
-        for ratio in (jnp.array([-0.1, 0.5, 0.5]), jnp.array([jnp.nan, 0.5, 0.5])):
-            answer = bayes_rule(prior, ratio)
-            assert jnp.isnan(answer.evidence)
-            assert jnp.isnan(answer.posterior).all()
+        for wrong in (-0.1, np.nan):
+            for found in answers(prior, np.float32([wrong, 0.5, 0.5]), rows)[:2]:
+                assert np.isnan(found[0]).all()
+                assert np.isnan(found[1])
         answer = log_bayes_rule(jnp.log(prior), jnp.array([jnp.inf, 0.0, 0.0]))
         assert jnp.isnan(answer.log_evidence)
 

@@ -287,37 +287,50 @@ def test_law_a_perfect_control_leaves_nothing():
     assert ours.standard_error < 1e-6
 
 
-@EACH
-def test_gradient_and_transforms(name):
-    """Of E θ f: the estimate's gradient is the mean of the gradients, in both modes."""
+@functools.cache
+def program(name):
+    """Of E θ f the value, by vmap too, and the slope in both modes; and the edges."""
+    once = METHODS[name]
 
     def estimate(theta):
-        return METHODS[name](key, lambda u: theta * f(u), 128).value
+        return once(key, lambda u: theta * f(u), 128).value
 
-    both = jax.jit(lambda t: (estimate(t), jax.vmap(estimate)(jnp.stack([t, 2 * t]))))(2.0)
-    np.testing.assert_allclose(both[1], [both[0], 2 * both[0]], rtol=1e-6)
-    for slope in jax.jit(lambda t: [mode(estimate)(t) for mode in (jax.grad, jax.jacfwd)])(2.0):
-        np.testing.assert_allclose(slope, both[0] / 2, rtol=1e-5)
+    def error(theta):
+        return once(key, lambda u: theta + 0 * u[0], 32).standard_error
+
+    @jax.jit
+    def everything(theta):
+        return {
+            "value": estimate(theta),
+            "rows": jax.vmap(estimate)(jnp.stack([theta, 2 * theta])),
+            "slopes": [mode(estimate)(theta) for mode in (jax.grad, jax.jacfwd)],
+            "constant": once(key, lambda u: 0 * u + theta, 32)[:2],
+            "slope of error": jax.grad(error)(theta),
+            "missing": once(key, lambda u: jnp.where(u[0] > 0.5, jnp.nan, 1.0), 32).value,
+        }
+
+    return jax.tree.map(np.asarray, everything(3.0))
+
+
+@EACH
+def test_gradient_and_transforms(name):
+    """The estimate's gradient is the mean of the gradients, in both modes."""
+    found = program(name)
+    np.testing.assert_allclose(found["rows"], found["value"] * np.array([1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(found["slopes"], found["value"] / np.array([3, 3]), rtol=1e-5)
 
 
 @EACH
 def test_edges(name):
     """A constant has no error, nor a gradient of it that is nan; a vector gives vectors."""
-    once = METHODS[name]
-
-    @jax.jit
-    def edges(theta):
-        slope = jax.grad(lambda t: once(key, lambda u: t + 0 * u[0], 32).standard_error)
-        missing = once(key, lambda u: jnp.where(u[0] > 0.5, jnp.nan, 1.0), 32)
-        return once(key, lambda u: 0 * u + theta, 32), slope(theta), missing
-
-    constant, slope, missing = edges(3.0)
-    assert constant.value.shape == constant.standard_error.shape == (2,)
+    found = program(name)
+    value, error = found["constant"]
+    assert value.shape == error.shape == (2,)
     if name != "importance":  # whose weights are none of f's
-        np.testing.assert_allclose(constant.value, [3, 3], rtol=1e-6)
-        np.testing.assert_allclose(constant.standard_error, [0, 0], atol=1e-6)
-        assert np.isfinite(slope)
-    assert np.isnan(missing.value)
+        np.testing.assert_allclose(value, [3, 3], rtol=1e-6)
+        np.testing.assert_allclose(error, [0, 0], atol=1e-6)
+        assert np.isfinite(found["slope of error"])
+    assert np.isnan(found["missing"])
 
 
 def test_edges_of_weights_and_controls():
