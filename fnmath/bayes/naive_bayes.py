@@ -76,17 +76,18 @@ def _counted(
     _checks.size(function, classes=classes)
     _checks.scalar(function, "alpha", alpha, above=0, closed="[")
     _checks.integer(function, labels=labels)
+    if weights is not None:
+        _checks.floating(function, weights=weights)
     n = x.shape[0]
     for argument, a in {"labels": labels, "weights": weights}.items():
         if a is not None and jnp.shape(a) != (n,):
             _checks.fail(function, f"{argument} has shape {jnp.shape(a)}; wanted {(n,)}")
-    w = jnp.ones(n, x.dtype)
-    if weights is not None:
-        _checks.floating(function, weights=weights)
-        w = wide(weights).astype(x.dtype)
+    w = jnp.ones(n, x.dtype) if weights is None else wide(weights).astype(x.dtype)
     known = _checks.labels_known(function, labels, classes)
-    w = jnp.where((w >= 0) & known, w, jnp.nan)
+    # For every class at once: a compiled product of 0 and nan may well be 0.
+    all_count = (w >= 0).all() & known.all()
     share = jax.nn.one_hot(labels, classes, dtype=x.dtype) * w[:, None]
+    share = jnp.where(all_count, share, jnp.nan)
     counts = share.sum(0) + _alpha(alpha, x.dtype)
     return _Counted(x, share, jnp.log(counts) - jnp.log(counts.sum()))
 
@@ -99,6 +100,14 @@ def _alpha(alpha: Any, dtype: Any) -> jax.Array:
 def _sums(share: jax.Array, x: jax.Array) -> jax.Array:
     """The sums of the features over the examples of each class."""
     return jnp.matmul(share.T, x, precision="highest")
+
+
+def _widest(w: jax.Array, x: jax.Array) -> jax.Array:
+    """The largest variance of a feature over all examples, of whatever class."""
+    share = (w / w.sum())[None]
+    far = x - jax.lax.stop_gradient(_sums(share.T, x))
+    near = far - _sums(share.T, far)
+    return jnp.max(_sums(share.T, jnp.square(near)), initial=0)
 
 
 def gaussian_naive_bayes_init(
@@ -115,6 +124,8 @@ def gaussian_naive_bayes_init(
         μ_c = mean of the examples of c,    v_c = their variance + ε maxⱼ var(xⱼ)
         p(c) = (n_c + α)/(n + α C)
 
+    with n_c the sum of the weights of c, by which means and variances are weighted too.
+
     Gradient:
         ∂μ_cj/∂xᵢⱼ = wᵢ/n_c,    ∂v_cj/∂xᵢⱼ = 2 wᵢ (xᵢⱼ − μ_cj)/n_c    (for ε = 0, labels c)
 
@@ -124,7 +135,8 @@ def gaussian_naive_bayes_init(
         classes: The number C of classes.
         weights: The weights w ≥ 0 of the examples; without, each counts 1.
         alpha: The pseudo-count α ≥ 0 of each class.
-        smoothing: The share ε ≥ 0 of the largest variance of any feature that is added to all.
+        smoothing: The share ε ≥ 0, of the largest variance of any feature over all examples, that
+            is added to all variances.
 
     Returns:
         The parameters; nan for a class of which there is no example, and everywhere where a weight
@@ -156,7 +168,7 @@ def gaussian_naive_bayes_init(
     rest = _sums(counted.share, far) / n
     near = far - rest[jnp.clip(labels, 0, classes - 1)]
     variance = _sums(counted.share, jnp.square(near)) / n
-    widest = jnp.max(jnp.var(numbers, 0), initial=0) if numbers.shape[0] else 0.0
+    widest = _widest(counted.share.sum(1), numbers)
     variance = variance + _alpha(smoothing, numbers.dtype) * widest
     params = counted.log_prior, pilot + rest, variance
     return GaussianNaiveBayesParams(*(a.astype(jnp.result_type(x)) for a in params))
@@ -188,8 +200,8 @@ def bernoulli_naive_bayes_init(
         alpha: The pseudo-count α ≥ 0; 1 is Laplace's, ½ Jeffreys'.
 
     Returns:
-        The parameters; nan where a feature is neither 0 nor 1, and everywhere where a weight is
-        negative or a label outside. Of no examples all classes are alike.
+        The parameters; nan for a feature that is neither 0 nor 1 in some example, and everywhere
+        where a weight is negative or a label outside. Of no examples all classes are alike.
 
     Raises:
         TypeError: If x holds no numbers, the labels are no integers, or an option is of the wrong
@@ -209,10 +221,11 @@ def bernoulli_naive_bayes_init(
     name = "bernoulli_naive_bayes_init"
     bits = _features(name, x)
     counted = _counted(name, bits, labels, classes, alpha, weights)
-    bits = jnp.where((bits == 0) | (bits == 1), bits, jnp.nan)
+    known = ((bits == 0) | (bits == 1)).all(0)
     a = _alpha(alpha, bits.dtype)
     ones, zeros = _sums(counted.share, bits) + a, _sums(counted.share, 1 - bits) + a
-    return BernoulliNaiveBayesParams(counted.log_prior, jnp.log(ones) - jnp.log(zeros))
+    log_odds = jnp.where(known, jnp.log(ones) - jnp.log(zeros), jnp.nan)
+    return BernoulliNaiveBayesParams(counted.log_prior, log_odds)
 
 
 def multinomial_naive_bayes_init(
@@ -240,8 +253,8 @@ def multinomial_naive_bayes_init(
         alpha: The pseudo-count α ≥ 0.
 
     Returns:
-        The parameters; nan for a class with a negative count, and everywhere where a weight is
-        negative or a label outside.
+        The parameters; nan where a count or a weight is negative or a label outside. Of no examples
+        all classes are alike.
 
     Raises:
         TypeError: If x holds no numbers, the labels are no integers, or an option is of the wrong
@@ -261,9 +274,9 @@ def multinomial_naive_bayes_init(
     name = "multinomial_naive_bayes_init"
     counts = _features(name, x)
     counted = _counted(name, counts, labels, classes, alpha, weights)
-    counts = jnp.where(counts >= 0, counts, jnp.nan)
     sums = _sums(counted.share, counts) + _alpha(alpha, counts.dtype)
     log_p = jnp.log(sums) - jnp.log(sums.sum(-1, keepdims=True))
+    log_p = jnp.where((counts >= 0).all(), log_p, jnp.nan)
     return MultinomialNaiveBayesParams(counted.log_prior, log_p)
 
 

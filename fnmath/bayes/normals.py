@@ -399,8 +399,9 @@ def normal_inverse_wishart_posterior(
     name = "normal_inverse_wishart_posterior"
     m, k, nu, psi, observed = _normal_inverse_wishart(name, prior, x, "prior")
     n = observed.shape[-2]
+    known = jnp.isfinite(_factor(psi)[..., 0, 0])
+    k, nu = (jnp.where(known, p, jnp.nan) for p in (k, nu))
     delta, scatter = _scatter(m, k, observed)
-    psi = jnp.where(jnp.isnan(_factor(psi)[..., :1, :1]), jnp.nan, psi)
     after = m + (n / (k + n))[..., None] * delta, k + n, nu + n, psi + scatter
     return as_given(prior, after)
 

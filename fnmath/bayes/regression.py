@@ -52,7 +52,8 @@ def _examples(function: str, params: Any, x: Any, y: Any, argument: str) -> tupl
         _checks.fail(function, f"y has shape {jnp.shape(y)}; wanted {X.shape[:-1]}", cure)
     known = positive(a, b)
     a, b = (jnp.where(known, p, jnp.nan) for p in (a, b))
-    return m, symmetric(P), a, b, X, wide(y)
+    P = jnp.where(known[..., None, None], symmetric(P), jnp.nan)
+    return m, P, a, b, X, wide(y)
 
 
 class _Fit(NamedTuple):
@@ -132,7 +133,9 @@ def linear_regression_posterior(
     name = "linear_regression_posterior"
     m, P, a, b, X, targets = _examples(name, prior, x, y, "prior")
     fit = _fit(m, P, X, targets)
-    P = jnp.where(jnp.isnan(fit.before[..., :1, :1]), jnp.nan, P)
+    known = jnp.isfinite(fit.before[..., 0, 0])
+    P = jnp.where(known[..., None, None], P, jnp.nan)
+    a = jnp.where(known, a, jnp.nan)
     after = m + fit.step, P + _gram(X), a + X.shape[-2] / 2, b + fit.half_squares
     return as_given(prior, after)
 

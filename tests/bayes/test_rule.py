@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fnmath.bayes import bayes_rule, log_bayes_rule, sequential_log_bayes_rule
-from tests.helpers import Mistake, assert_derivatives, assert_gradient, assert_transforms
+from tests.bayes.families import assert_slopes
+from tests.helpers import Mistake, assert_derivatives
 
 random = np.random.default_rng(0)
 prior = jnp.float32([0.2, 0.3, 0.5])
@@ -148,56 +149,74 @@ def test_law_a_thousand_observations_stay_a_distribution():
 
 @pytest.mark.usefixtures("x64")
 def test_gradients():
-    p, ratio = (jnp.asarray(np.float64(a)) for a in (prior, likelihood))
-    assert_gradient(lambda r, p: bayes_rule(p, r).evidence, lambda r, p: p, ratio, p)
+    p, ratio, three = np.float64(prior), np.float64(likelihood), np.float64(rows[:3])
 
-    def gradient(r, p):
-        posterior = np.asarray(p * r / (p @ r))
-        return (np.eye(3)[1] * posterior[1] - posterior[1] * posterior) / np.asarray(r)
+    def f(given):
+        posterior, evidence = bayes_rule(given["prior"], given["ratio"])
+        logs = log_bayes_rule(given["log prior"], given["log ratio"])
+        steps = sequential_log_bayes_rule(given["log prior"], given["rows"])
+        return {
+            "posterior": posterior[1],
+            "evidence": evidence,
+            "log posterior": logs.log_posterior[1],
+            "log evidence": logs.log_evidence,
+            "of two": steps.log_evidence[2],
+        }
 
-    assert_gradient(lambda r, p: bayes_rule(p, r).posterior[1], gradient, ratio, p)
-
-    def q(r, p):
-        return p * jnp.exp(r) / (p @ jnp.exp(r))
-
-    def of_log(r, p):
-        return np.eye(3)[1] - np.asarray(q(r, p))
-
-    assert_gradient(lambda r, p: log_bayes_rule(jnp.log(p), r).log_posterior[1], of_log, ratio, p)
-    assert_gradient(lambda r, p: log_bayes_rule(jnp.log(p), r).log_evidence, q, ratio, p)
-
-    def of_sequence(r, p):
-        """Of the evidence after two of three: the posterior then, for the first two."""
-        return jnp.stack([q(r[0] + r[1], p)] * 2 + [jnp.zeros(3)])
-
-    three = jnp.asarray(np.float64(rows[:3]))
-    assert_gradient(
-        lambda r, p: sequential_log_bayes_rule(jnp.log(p), r).log_evidence[2], of_sequence, three, p
-    )
-    assert_derivatives(lambda r: bayes_rule(p, r), ratio)
+    q = p * ratio / (p @ ratio)
+    two = p * np.exp(three[0] + three[1])
+    expected = {
+        ("posterior", "ratio"): q[1] * (np.eye(3)[1] - q) / ratio,
+        ("evidence", "ratio"): p,
+        ("evidence", "prior"): ratio,
+        ("log posterior", "log ratio"): np.eye(3)[1] - q,
+        ("log posterior", "log prior"): np.eye(3)[1] - q,
+        ("log evidence", "log ratio"): q,
+        ("of two", "rows"): np.stack([two / two.sum()] * 2 + [np.zeros(3)]),
+    }
+    given = {"prior": p, "ratio": ratio, "log prior": np.log(p), "log ratio": np.log(ratio)}
+    assert_slopes(f, jax.tree.map(jnp.asarray, {**given, "rows": three}), expected)
+    assert_derivatives(lambda r: log_bayes_rule(jnp.log(p), r), jnp.log(ratio))
 
 
 @pytest.mark.usefixtures("x64")
 def test_derivatives_where_a_hypothesis_is_impossible():
     ratio = jnp.array([0.5, 0.0, 0.25])
     p = jnp.array([0.5, 0.25, 0.25])
-    for mode in (jax.jacfwd, jax.jacrev):
-        slope = mode(lambda r: bayes_rule(p, r).posterior)(ratio)
-        np.testing.assert_allclose(slope[1], [0, 0.25 / 0.3125, 0], rtol=1e-12)
-        slope = mode(lambda r: log_bayes_rule(jnp.log(p), r).log_evidence)(jnp.log(ratio))
-        np.testing.assert_allclose(slope, [0.8, 0, 0.2], rtol=1e-12)
+
+    def f(given):
+        log_evidence = log_bayes_rule(jnp.log(p), given["log ratio"]).log_evidence
+        return {"impossible": bayes_rule(p, given["ratio"]).posterior[1], "evidence": log_evidence}
+
+    expected = {
+        ("impossible", "ratio"): [0, 0.25 / 0.3125, 0],
+        ("evidence", "log ratio"): [0.8, 0, 0.2],
+    }
+    assert_slopes(f, {"ratio": ratio, "log ratio": jnp.log(ratio)}, expected)
 
 
-def test_transforms():
-    assert_transforms(bayes_rule, prior, likelihood)
-    assert_transforms(log_bayes_rule, jnp.log(prior), jnp.log(likelihood))
-    assert_transforms(sequential_log_bayes_rule, jnp.log(prior), rows)
-    many = sequential_log_bayes_rule(
-        jnp.log(jnp.stack([prior, prior[::-1]])), jnp.stack([rows, rows])
+def all_three(prior, likelihood, rows):
+    """One, one in logarithms, and many."""
+    return (
+        bayes_rule(prior, likelihood),
+        log_bayes_rule(jnp.log(prior), jnp.log(likelihood)),
+        sequential_log_bayes_rule(jnp.log(prior), rows),
     )
-    assert many.log_evidence.shape == (2, 7)
-    one = sequential_log_bayes_rule(jnp.log(prior[::-1]), rows)
-    np.testing.assert_allclose(many.log_posterior[1], one.log_posterior, rtol=1e-6)
+
+
+answers = jax.jit(all_three)
+
+
+def test_batches_and_transforms():
+    """Leading axes and ``vmap`` change nothing; without ``jit`` the examples are run."""
+    given = [(prior, likelihood, rows), (prior[::-1], likelihood[::-1], rows[::-1])]
+    stacked = [np.stack(pair) for pair in zip(*given, strict=True)]
+    for both in (answers(*stacked), jax.jit(jax.vmap(all_three))(*stacked)):
+        for i in range(2):
+            for a, b in zip(
+                jax.tree.leaves(both), jax.tree.leaves(answers(*given[i])), strict=True
+            ):
+                np.testing.assert_allclose(a[i], b, rtol=1e-6, atol=1e-6)
 
 
 class TestEdges:
@@ -205,19 +224,16 @@ class TestEdges:
         "wrong", [[0.2, 0.3, 0.6], [0.0, 0.0, 0.0], [1.5, -0.5, 0.0], [jnp.nan, 0.5, 0.5]]
     )
     def test_no_prior_no_answer(self, wrong):
-        wrong = jnp.array(wrong)
-        answers = [bayes_rule(wrong, likelihood), log_bayes_rule(jnp.log(wrong), rows[0])]
-        answers.append(sequential_log_bayes_rule(jnp.log(wrong), rows))
-        for answer in answers:
-            assert jnp.isnan(answer[0]).all()
-            assert jnp.isnan(answer[1]).all() or answer[1].shape == (7,)
-        assert jnp.isnan(answers[-1].log_evidence[1:]).all()
+        one, logs, steps = answers(np.float32(wrong), likelihood, rows)
+        for found in (*one, *logs, steps.log_posterior, steps.log_evidence[1:]):
+            assert np.isnan(found).all()
+        assert steps.log_evidence[0] == 0
 
     def test_likelihoods_that_are_none(self):
-        for ratio in (jnp.array([-0.1, 0.5, 0.5]), jnp.array([jnp.nan, 0.5, 0.5])):
-            answer = bayes_rule(prior, ratio)
-            assert jnp.isnan(answer.evidence)
-            assert jnp.isnan(answer.posterior).all()
+        for wrong in (-0.1, np.nan):
+            for found in answers(prior, np.float32([wrong, 0.5, 0.5]), rows)[:2]:
+                assert np.isnan(found[0]).all()
+                assert np.isnan(found[1])
         answer = log_bayes_rule(jnp.log(prior), jnp.array([jnp.inf, 0.0, 0.0]))
         assert jnp.isnan(answer.log_evidence)
 

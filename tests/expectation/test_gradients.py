@@ -108,6 +108,28 @@ def test_law_no_bias_and_the_error_that_it_says(name):
     np.testing.assert_allclose(found.expectation.value.mean(), expected, rtol=0.01)
 
 
+def test_reference_of_few_draws():
+    """The formulas, draw by draw in NumPy."""
+    n = 6
+    x = np.float64(jax.vmap(sampler, (0, None))(jax.random.split(key, n), theta))
+    z = (x - theta["mean"]) * np.exp(-theta["log_deviation"])
+    y = 10 + np.sum(x * x, 1)
+    scores = {"mean": z * np.exp(-theta["log_deviation"]), "log_deviation": z * z - 1}
+    others = (y.sum() - y) / (n - 1)
+    for name in ("none", "leave_one_out", "optimal"):
+        once = jax.jit(lambda name=name: METHODS[name](key, f, theta, sampler, samples=n))()
+        for part, s in scores.items():
+            optimal = (y @ s**2) / np.sum(s**2, 0)
+            b = {"none": 0 * s, "leave_one_out": others[:, None] + 0 * s, "optimal": optimal}[name]
+            each = (y[:, None] - b) * s
+            np.testing.assert_allclose(once.gradient[part], each.mean(0), rtol=2e-4)
+            freedom = n - 1 if name == "none" else n - 2
+            error = np.sqrt(np.sum((each - each.mean(0)) ** 2, 0) / freedom / n)
+            np.testing.assert_allclose(once.standard_error[part], error, rtol=2e-4)
+        np.testing.assert_allclose(once.expectation.value, y.mean(), rtol=1e-6)
+        np.testing.assert_allclose(once.expectation.standard_error, y.std(ddof=1) / n**0.5, 1e-5)
+
+
 def test_law_the_order_of_their_variances():
     """Reparameterised below score functions, these with a baseline far below those without."""
     spread = {name: many(name).gradient["mean"].std(0).sum() for name in METHODS}

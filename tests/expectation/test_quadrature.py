@@ -194,8 +194,9 @@ def test_reference_of_the_adaptive_integral():
     def f(ends, theta):
         return adaptive_integral(lambda x: jnp.exp(-theta * x) / (0.01 + x * x), *ends).value
 
-    assert_derivatives(f, (jnp.asarray(-0.5), jnp.asarray(1.0)), jnp.asarray(0.4))
-    slope = jax.grad(f)((jnp.asarray(-0.5), jnp.asarray(1.0)), 0.4)
+    ends = jnp.asarray(-0.5), jnp.asarray(1.0)
+    assert_derivatives(f, ends, jnp.asarray(0.4), order=1)
+    slope = jax.jit(jax.grad(f))(ends, 0.4)
     np.testing.assert_allclose(slope, [-np.exp(0.2) / 0.26, np.exp(-0.4) / 1.01], rtol=1e-6)
 
 
@@ -222,18 +223,22 @@ def test_law_sparse_grids_and_unscented_points_are_exact_for_their_degree():
         return jnp.stack([jnp.prod(x[jnp.array(i)]) for i in monomials.values()])
 
     expected = np.array([moments(L, i) for i in monomials.values()])
-    ours = [sparse_grid_expectation(f, jnp.zeros(3), jnp.asarray(L), level=k) for k in (2, 3, 4)]
+    m = jnp.array([1.0, -1.0, 0.5])
+
+    @jax.jit
+    def both(L):
+        grids = [sparse_grid_expectation(f, jnp.zeros(3), L, level=k) for k in (2, 3, 4)]
+        cubic = lambda x: jnp.stack([x[0] * x[1], x[2] ** 3])  # noqa: E731
+        return grids, [unscented_expectation(cubic, m, L, kappa=k) for k in (None, 0.0, 2.0)]
+
+    ours, unscented = both(L)
     np.testing.assert_allclose(ours[2], expected, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(ours[1][:2], expected[:2], rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(ours[0][1], expected[1], rtol=1e-11)
     assert abs(ours[1][2] - expected[2]) > 1e-3 * abs(expected[2])
-    m = jnp.array([1.0, -1.0, 0.5])
-    for kappa in (None, 0.0, 2.0):
-        ours = unscented_expectation(
-            lambda x: jnp.stack([x[0] * x[1], x[2] ** 3]), m, jnp.asarray(L), kappa=kappa
-        )
-        C = L @ L.T
-        np.testing.assert_allclose(ours, [C[0, 1] - 1, 0.125 + 1.5 * C[2, 2]], rtol=1e-11)
+    C = L @ L.T
+    for means in unscented:
+        np.testing.assert_allclose(means, [C[0, 1] - 1, 0.125 + 1.5 * C[2, 2]], rtol=1e-11)
 
 
 @pytest.mark.usefixtures("x64")
@@ -262,7 +267,7 @@ def test_derivatives_by_parameters():
         )
 
     assert_derivatives(everything, m, L, jnp.asarray(0.8))
-    slope = jax.grad(lambda p: discrete_expectation(jnp.exp, m, p))(jnp.array([0.25, 0.75]))
+    slope = jax.jit(jax.grad(lambda p: discrete_expectation(jnp.exp, m, p)))(np.array([0.25, 0.75]))
     np.testing.assert_allclose(slope, np.exp(m), rtol=1e-12)
 
 
@@ -288,8 +293,18 @@ def test_discrete_expectation_of_trees_and_what_is_none():
 
 
 def test_edges_of_parameters():
-    for s in (0.0, -1.0, jnp.nan):
-        assert jnp.isnan(gauss_hermite_expectation(jnp.exp, 0.0, jnp.array(s)))
-        assert jnp.isnan(gauss_laguerre_expectation(jnp.exp, jnp.array(s)))
-    assert adaptive_integral(jnp.exp, 1.0, 1.0).value == 0
-    assert unscented_expectation(jnp.sum, jnp.ones(1), jnp.zeros((1, 1))) == 1
+    @jax.jit
+    def edges(s):
+        return (
+            gauss_hermite_expectation(jnp.exp, 0.0, s, nodes=4),
+            gauss_laguerre_expectation(jnp.exp, s, nodes=4),
+            adaptive_integral(jnp.exp, 1.0, 1.0).value,
+            unscented_expectation(jnp.sum, jnp.ones(1), jnp.zeros((1, 1))),
+        )
+
+    for s in (0.0, -1.0, np.nan):
+        hermite, laguerre, nothing, certain = edges(s)
+        assert np.isnan(hermite)
+        assert np.isnan(laguerre)
+        assert nothing == 0
+        assert certain == 1
