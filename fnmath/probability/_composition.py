@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnmath import _checks
 from fnmath.numerics import with_derivatives
@@ -35,7 +36,8 @@ class Family(NamedTuple):
 
 def member(function: str, family: Any, name: str, argument: str = "family") -> Elementwise:
     """The function of that name of a family; anything that has it is one."""
-    found: Any = None if isinstance(family, jax.Array) else getattr(family, name, None)
+    is_array = isinstance(family, jax.Array | np.ndarray)
+    found: Any = None if is_array else getattr(family, name, None)
     if not callable(found):
         came = getattr(family, "__name__", f"a {type(family).__name__}")
         problem = f"{argument} is {came}, which has no function {name}"

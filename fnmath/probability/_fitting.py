@@ -29,6 +29,14 @@ def samples(function: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
     return x, w / jnp.sum(w, -1, keepdims=True)
 
 
+def vectors(function: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
+    """Of samples that are vectors, on the last axis but one: components by samples, and weights."""
+    if weights is not None:
+        _checks.real(function, weights=weights)
+        weights = weights[..., None, :] if jnp.ndim(weights) else weights
+    return samples(function, jnp.swapaxes(jnp.asarray(x), -1, -2), weights)
+
+
 def of_dtype(x: Any, *parameters: jax.Array) -> Any:
     """The estimates in the dtype of the samples."""
     return tuple(jnp.asarray(p, jnp.result_type(x)) for p in parameters)

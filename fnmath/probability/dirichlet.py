@@ -349,9 +349,7 @@ def fit(
     """
     _checks.floating("fit", x=x)
     _checks.rank("fit", "x", x, "samples classes")
-    columns = jnp.swapaxes(jnp.asarray(x), -1, -2)
-    given = None if weights is None else weights[..., None, :] if jnp.ndim(weights) else weights
-    rows, w = _fitting.samples("fit", columns, given)
+    rows, w = _fitting.vectors("fit", x, weights)
     logarithms = _fitting.mean(jnp.log(rows), w)[..., 0]
     m = _fitting.mean(rows, w)
     spread = _fitting.mean(jnp.square(rows - m), w)[..., 0]

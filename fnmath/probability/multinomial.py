@@ -23,11 +23,13 @@ from fnmath.probability._matrices import evaluated, with_slopes, without_slopes
 from fnmath.probability._sampling import target_shape
 
 
-def _check(function: str, trials: dict[str, Any], counts: Any = None, **probabilities: Any) -> None:
+def _check(
+    function: str, trials: dict[str, Any], at: tuple[Any, ...] = (), **probabilities: Any
+) -> None:
     _checks.floating(function, **probabilities)
     _checks.real(function, **trials)
     given = dict(probabilities)
-    if counts is not None:
+    for counts in at:
         _checks.real(function, k=counts)
         given = {"k": counts, **given}
     for name, a in given.items():
@@ -72,7 +74,7 @@ def logpmf(
         Johnson, Kotz and Balakrishnan, Discrete Multivariate Distributions (1997), §35.1;
         ``scipy.stats.multinomial``.
     """
-    _check("logpmf", {"n": n}, k, probs=probs)
+    _check("logpmf", {"n": n}, (k,), probs=probs)
     return evaluated(with_slopes(_multinomials.mass), "(n),(),(n)->()", k, n, probs)
 
 
@@ -107,7 +109,7 @@ def pmf(
         Johnson, Kotz and Balakrishnan, Discrete Multivariate Distributions (1997), §35.1;
         ``scipy.stats.multinomial``.
     """
-    _check("pmf", {"n": n}, k, probs=probs)
+    _check("pmf", {"n": n}, (k,), probs=probs)
     return evaluated(with_slopes(_multinomials.exponential), "(n),(),(n)->()", k, n, probs)
 
 
@@ -346,9 +348,7 @@ def fit(
     """
     _checks.real("fit", k=k)
     _checks.rank("fit", "k", k, "samples classes")
-    columns = jnp.swapaxes(jnp.asarray(k, float), -1, -2)
-    given = None if weights is None else weights[..., None, :] if jnp.ndim(weights) else weights
-    rows, w = _fitting.samples("fit", columns, given)
+    rows, w = _fitting.vectors("fit", jnp.asarray(k, float), weights)
     counts = _fitting.mean(rows, w)[..., 0]
     return (counts / jnp.sum(counts, -1, keepdims=True),)
 
@@ -382,7 +382,7 @@ def score(
     Source:
         Murphy, Probabilistic Machine Learning: An Introduction (2022), §4.2.4.
     """
-    _check("score", {"n": n}, k, probs=probs)
+    _check("score", {"n": n}, (k,), probs=probs)
     return evaluated(without_slopes(_multinomials.score), "(n),(),(n)->(n)", k, n, probs)
 
 

@@ -533,9 +533,7 @@ def fit(
     """
     _checks.floating("fit", x=x)
     _checks.rank("fit", "x", x, "samples n")
-    columns = jnp.swapaxes(jnp.asarray(x), -1, -2)
-    given = None if weights is None else weights[..., None, :] if jnp.ndim(weights) else weights
-    rows, w = _fitting.samples("fit", columns, given)
+    rows, w = _fitting.vectors("fit", x, weights)
     mean = _fitting.mean(rows, w)
     centred = jnp.where(w == 0, 0, rows - mean)
     S = times(w * centred, transpose(centred))

@@ -193,8 +193,8 @@ def tanh() -> Transform:
         The transform.
 
     Example:
-        >>> print(tanh().log_slope(jnp.array([0.001, 20.0])))
-        [-9.9999966e-07 -3.8613705e+01]
+        >>> print(jnp.round(tanh().log_slope(jnp.array([0.5, 20.0])), 4))
+        [ -0.2402 -38.6137]
 
     Source:
         Haarnoja et al., Soft actor-critic algorithms and applications (2018), appendix C, where
@@ -273,6 +273,9 @@ def _checked(function: str, argument: str, transform: Any) -> None:
         _checks.function(function, f"{argument}.{name}", getattr(transform, name))
     if not isinstance(transform.increases, bool):
         _checks.array(function, f"{argument}.{increases}", transform.increases)
+        if (dtype := jnp.result_type(transform.increases)) != jnp.bool_:
+            came = f"{argument}.{increases} has dtype {dtype}"
+            _checks.fail(function, f"{came}; wanted bool", error=TypeError)
 
 
 def _known(function: str, transform: Any, parameters: Any, **at: Any) -> tuple:
