@@ -93,9 +93,12 @@ def quickly_compiled(request):
     """Tests compile without optimisations, which take longer than all else.
 
     But for those of last digits, which see what a user has. What one chapter has compiled is no
-    use to the next, which starts with empty caches.
+    use to the next, which starts with empty caches; nor are the large programs of one family of
+    distributions to another, and kept they fill the memory.
     """
-    state = chapter(request.node), not last_digits(request.node)
+    part = chapter(request.node)
+    part = request.path if part == "probability" else part
+    state = part, not last_digits(request.node)
     if state != request.config.stash.get(STATE, None):
         request.config.stash[STATE] = state
         compiling.start(plain=state[1])
