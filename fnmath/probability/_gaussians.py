@@ -232,6 +232,12 @@ def exponential(density: Formula) -> Formula:
     return of_arguments
 
 
+def meaning(S: Number) -> Number:
+    """1 where the matrix is positive definite, nan elsewhere."""
+    L = cholesky(S)
+    return where(jnp.isnan(head(L)).any(), jnp.nan, 0 * head(L)[0, 0] + 1)
+
+
 def precision(S: Number) -> Number:
     """The matrix P."""
     C = inverse_of_lower(cholesky(S))

@@ -64,11 +64,12 @@ def _check(
 
 def _known(mean: Any, rowcov: Any, colcov: Any) -> jax.Array:
     """1 where both covariances are positive definite, nan elsewhere, in all leading axes."""
-    held = [jax.lax.stop_gradient(jnp.asarray(a)) for a in (rowcov, colcov)]
-    H = evaluated(with_slopes(_matrix_normals.entropy), "(m,m),(n,n)->()", *held)
-    known = jnp.where(jnp.isnan(H), jnp.nan, 1)
-    known = jnp.broadcast_to(known, jnp.broadcast_shapes(known.shape, jnp.shape(mean)[:-2]))
-    return known.astype(jnp.result_type(mean, rowcov, colcov))
+    of_rows, of_columns = (
+        evaluated(without_slopes(_gaussians.meaning), "(n,n)->()", jax.lax.stop_gradient(cov))
+        for cov in (rowcov, colcov)
+    )
+    known = (of_rows * of_columns).astype(jnp.result_type(mean, rowcov, colcov))
+    return jnp.broadcast_to(known, jnp.broadcast_shapes(known.shape, jnp.shape(mean)[:-2]))
 
 
 def logpdf(

@@ -61,12 +61,10 @@ def _check(function: str, df: dict[str, Any], **matrices: Any) -> None:
 
 def _known(df: Any, scale: Any) -> jax.Array:
     """1 where the parameters have a meaning, nan elsewhere."""
-    found = evaluated(with_slopes(_wisharts.entropy), "(),(n,n)->()", *map(_held, (df, scale)))
-    return jnp.where(jnp.isnan(found), jnp.nan, 1).astype(found.dtype)
-
-
-def _held(a: Any) -> jax.Array:
-    return jax.lax.stop_gradient(jnp.asarray(a))
+    df, scale = (jax.lax.stop_gradient(jnp.asarray(a)) for a in (df, scale))
+    meaning = evaluated(without_slopes(_gaussians.meaning), "(n,n)->()", scale)
+    n, dtype = scale.shape[-1], jnp.result_type(df, scale)
+    return jnp.where((df > n - 1) & (df < jnp.inf), meaning, jnp.nan).astype(dtype)
 
 
 def logpdf(
