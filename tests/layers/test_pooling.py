@@ -589,7 +589,7 @@ class TestCotangents:
         assert found[15, 15, 0] == jnp.bfloat16(expected)
 
     @pytest.mark.usefixtures("x64")
-    @pytest.mark.parametrize(("stride", "channels"), [(1, 1), (2, 1), (3, 16), (3, 1), (4, 1)])
+    @pytest.mark.parametrize(("stride", "channels"), [(1, 1), (3, 16), (4, 1)])
     @pytest.mark.slow
     def test_derivatives(self, channels, stride):
         """Both modes and second order, where windows overlap, tile the image or leave gaps."""
