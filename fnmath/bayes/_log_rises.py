@@ -38,11 +38,15 @@ def log_share(part: jax.Array, rest: jax.Array) -> jax.Array:
     return jnp.where(most, jnp.log1p(-jnp.where(most, small, 0)), jnp.log(small))
 
 
-def deviance(x: jax.Array, m: jax.Array) -> jax.Array:
-    """The difference x log(x/m) − x + m ≥ 0 of a count x ≥ 0 from its mean m > 0."""
+def deviance(x: jax.Array, m: jax.Array, gap: jax.Array | None = None) -> jax.Array:
+    """The difference x log(x/m) − x + m ≥ 0 of a count x ≥ 0 from its mean m > 0.
+
+    The gap m − x is given where it can be had without their difference, whose rounding, squared, is
+    all that there is when the prior is sure.
+    """
     none = x == 0
     some = jnp.where(none, m, x)
-    v = (m - some) / some
+    v = (m - some if gap is None else jnp.where(none, 0, gap)) / some
     return jnp.where(none, m, some * lag(v, jnp.log(m / some)))
 
 
@@ -53,7 +57,13 @@ def log_gamma_ratio(a: jax.Array, b: jax.Array, n: jax.Array, t: jax.Array) -> j
     not knowing it.
     """
     m = (a + n) / (b + t)
-    return (n * jnp.log(m) - m * t) + (rise_rest(a, n) - deviance(a, b * m))
+    return (n * jnp.log(m) - m * t) + (rise_rest(a, n) - rate_deviance(a, b, n, t))
+
+
+def rate_deviance(a: jax.Array, b: jax.Array, n: jax.Array, t: jax.Array) -> jax.Array:
+    """The deviance of the prior's a events from b (a + n)/(b + t), which are b n − a t more."""
+    whole = b + t
+    return deviance(a, b * ((a + n) / whole), b * (n / whole) - a * (t / whole))
 
 
 def log_rise(a: jax.Array, n: jax.Array) -> jax.Array:

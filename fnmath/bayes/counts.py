@@ -28,7 +28,13 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from fnmath import _checks
 from fnmath.bayes._arguments import as_given, numbers, one_more_axis, positive, scalars
-from fnmath.bayes._log_rises import deviance, log_gamma_ratio, log_share, rise_rest
+from fnmath.bayes._log_rises import (
+    deviance,
+    log_gamma_ratio,
+    log_share,
+    rate_deviance,
+    rise_rest,
+)
 from fnmath.numerics._stirling import log_factorial_rest
 
 
@@ -147,7 +153,8 @@ def beta_bernoulli_predictive(
 def _log_beta_ratio(a: jax.Array, b: jax.Array, k: jax.Array, f: jax.Array) -> jax.Array:
     """What log B(a + k, b + f)/B(a, b) has beyond k log m + f log(1 − m), m the posterior mean."""
     t, whole = a + b, (a + k) + (b + f)
-    far = deviance(a, t * ((a + k) / whole)) + deviance(b, t * ((b + f) / whole))
+    more = b * (k / whole) - a * (f / whole)
+    far = deviance(a, t * ((a + k) / whole), more) + deviance(b, t * ((b + f) / whole), -more)
     return rise_rest(a, k) + rise_rest(b, f) - rise_rest(t, k + f) - far
 
 
@@ -471,10 +478,11 @@ def dirichlet_categorical_log_evidence(
     alpha = _concentrations(name, prior, "prior")
     n = _counted(name, alpha, labels)
     after, whole, total = alpha + n, alpha.sum(-1), n.sum(-1)
-    m = after / after.sum(-1, keepdims=True)
-    far = deviance(alpha, whole[..., None] * m) - rise_rest(alpha, n)
+    all_after = after.sum(-1, keepdims=True)
+    more = n * (_others(alpha) / all_after) - alpha * (_others(n) / all_after)
+    far = jnp.sum(deviance(alpha, whole[..., None] * (after / all_after), more), -1)
     shares = jnp.sum(n * log_share(after, _others(after)), -1)
-    log_p = shares - far.sum(-1) - rise_rest(whole, total)
+    log_p = shares + (rise_rest(alpha, n).sum(-1) - rise_rest(whole, total)) - far
     return log_p.astype(jnp.result_type(prior.concentration))
 
 
@@ -521,7 +529,8 @@ def _gamma_poisson(a: jax.Array, b: jax.Array, x: jax.Array) -> jax.Array:
     total = x.sum(-1)
     m = (a + total) / (b + x.shape[-1])
     each = deviance(x, m[..., None]) + log_factorial_rest(x)
-    log_p = rise_rest(a, total) - deviance(a, b * m) - each.sum(-1)
+    length = jnp.asarray(float(x.shape[-1]), a.dtype)
+    log_p = rise_rest(a, total) - rate_deviance(a, b, total, length) - each.sum(-1)
     return _where(valid.all(-1), log_p, missing | jnp.isnan(a))
 
 

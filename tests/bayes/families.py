@@ -29,7 +29,7 @@ class Family:
         return functools.wraps(f)(functools.partial(f, **self.options))
 
     def part(self, cut):
-        return tuple(a[cut] for a in self.data)
+        return tuple(np.asarray(a)[cut] for a in self.data)
 
     def double(self):
         to = functools.partial(jax.tree.map, lambda a: jnp.asarray(a, jnp.float64))
@@ -62,8 +62,9 @@ def assert_batch_by_batch(family, rtol, atol=0.0):
     def in_batches(after):
         total = 0.0
         for cut in (slice(0, 5), slice(5, None)):
-            total += log_evidence(after, *family.part(cut))
-            after = posterior(after, *family.part(cut))
+            part = tuple(map(jnp.asarray, family.part(cut)))
+            total += log_evidence(after, *part)
+            after = posterior(after, *part)
         return after, total
 
     after, total = in_batches(family.prior)
@@ -71,6 +72,20 @@ def assert_batch_by_batch(family, rtol, atol=0.0):
     for a, b in zip(after, once["posterior"], strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
     np.testing.assert_allclose(total, once["log_evidence"], rtol=rtol)
+
+
+def assert_one_by_one(family, rtol):
+    """Each observation by itself: the same posterior, the sum of evidences and of predictions."""
+    after, evidence, predicted = family.prior, 0.0, 0.0
+    for i in range(len(family.data[0])):
+        found = answers(family, after, family.part(slice(i, i + 1)))
+        after = found["posterior"]
+        evidence += float(found["log_evidence"])
+        predicted += float(found["predictive"][0])
+    once = answers(family)
+    for a, b in zip(after, once["posterior"], strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol)
+    np.testing.assert_allclose([evidence, predicted], 2 * [once["log_evidence"]], rtol=rtol)
 
 
 def assert_made_of_predictions(family, rtol):

@@ -156,10 +156,16 @@ def test_reference_of_a_discrete_variable():
 
 @EACH
 def test_transforms_and_edges(name):
+    """By ``vmap`` as one by one; of what is constant nothing is left but without a baseline."""
     once = functools.partial(METHODS[name], key, samples=5)
-    plain, compiled = once(f, theta, sampler), jax.jit(lambda p: once(f, p, sampler))(theta)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-4), plain, compiled)
-    constant = once(lambda x: 0 * x[0] + 2.0, theta, sampler)
+
+    @jax.jit
+    def found(p):
+        both = jax.vmap(lambda p: once(f, p, sampler))(jax.tree.map(lambda a: jnp.stack([a, a]), p))
+        return once(f, p, sampler), both, once(lambda x: 0 * x[0] + 2.0, p, sampler)
+
+    one, both, constant = found(theta)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose([a, a], b, 1e-4, 1e-4), one, both)
     if name != "none":
         for leaf in jax.tree.leaves((constant.gradient, constant.standard_error)):
             np.testing.assert_allclose(leaf, 0, atol=1e-5)
