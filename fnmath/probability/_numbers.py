@@ -168,16 +168,28 @@ def _stacked(numbers: Sequence[Number]) -> Number:
     return Pair(jnp.stack([x.head for x in pairs]), jnp.stack([x.tail for x in pairs]))
 
 
-def _part(x: Any, i: int) -> Any:
-    if isinstance(x, tuple):
-        return tuple(_part(y, i) for y in x)
-    return Pair(x.head[i], x.tail[i]) if isinstance(x, Pair) else x[i]
-
-
 def in_one_go(f: Callable[..., Any], *rows: Sequence[Number]) -> list[Any]:
-    """What f, a formula, makes of each row: it is written into the program once."""
-    found = f(*map(_stacked, zip(*rows, strict=True)))
-    return [_part(found, i) for i in range(len(rows))]
+    """What f, a formula, makes of each row, in a loop whose body is the formula, compiled once."""
+
+    @apart
+    def made(row: Any) -> Any:
+        return _parts(f(*map(_number, row)))
+
+    found = lax.map(made, [_parts(_stacked(column)) for column in zip(*rows, strict=True)])
+    return [_number(jax.tree.map(lambda y, i=i: y[i], found)) for i in range(len(rows))]
+
+
+def _parts(x: Any) -> Any:
+    """Numbers as arrays: a pair as a list of two."""
+    if isinstance(x, tuple):
+        return tuple(map(_parts, x))
+    return [x.head, x.tail] if isinstance(x, Pair) else x
+
+
+def _number(x: Any) -> Any:
+    if isinstance(x, tuple):
+        return tuple(map(_number, x))
+    return Pair(*x) if isinstance(x, list) else x
 
 
 def absolute(x: Number) -> Number:

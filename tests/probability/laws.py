@@ -35,6 +35,9 @@ class Family(NamedTuple):
     low: Callable = lambda *of: -np.inf  # the ends of the support
     high: Callable = lambda *of: np.inf
     moved: Sequence[str] = OF_X + OF_Q  # of which the derivatives are asked
+    location: Callable = lambda *of: 0.0  # to which a quantile is added, and rounded as it is
+    rounding: float = 4e-16  # of what SciPy takes from 1
+    drawn_by: slice = slice(None)  # the parameters that samples are moved by
 
 
 def rows(family):
@@ -138,10 +141,10 @@ def assert_equals_scipy(family, *, rtol=1e-9, skip=()):
     found = evaluate(family, x, rows(family), q=Q)
     for i, row in enumerate(family.parameters):
         peer = family.peer(*row)
-        # What SciPy takes from 1 is rounded there: to 4·10⁻¹⁶, and so much of a logarithm.
+        # What SciPy takes from 1 is rounded there, and so much of a logarithm.
         of_name = {"cdf": peer.cdf(x[i]), "sf": peer.sf(x[i])}
-        rounding = dict.fromkeys(of_name, 4e-16) | {
-            f"log{name}": 4e-16 / np.maximum(p, 1e-300) for name, p in of_name.items()
+        rounding = dict.fromkeys(of_name, family.rounding) | {
+            f"log{name}": family.rounding / np.maximum(p, 1e-300) for name, p in of_name.items()
         }
         for name in set(OF_X + OF_Q) - set(skip):
             wanted = getattr(peer, name)(x[i] if name in OF_X else Q)
@@ -302,8 +305,13 @@ def assert_samples(family, *, count=20_000):
     @jax.jit
     @jax.vmap
     def drawn(key, *row):
-        draw = functools.partial(m.sample, key, shape=(count,))
-        return draw(*row), jax.jvp(draw, row, tuple(jnp.ones_like(p) for p in row))[1]
+        def draw(*some):
+            there = list(row)
+            there[family.drawn_by] = some
+            return m.sample(key, *there, shape=(count,))
+
+        moved = row[family.drawn_by]
+        return jax.jvp(draw, moved, tuple(jnp.ones_like(p) for p in moved))
 
     samples, tangents = drawn(jax.random.split(jax.random.key(0), len(of)), *map(jnp.asarray, of.T))
     assert samples.dtype == jnp.float32

@@ -27,10 +27,10 @@ FORMS = {  # name: the covariance in its form, and as a function of its parts
     "low rank": (normal.LowRank(W, V), lambda W, v: W @ W.T + jnp.diag(v)),
 }
 BAD = {
-    "dense": np.array([[1.0, 2.0], [2.0, 1.0]]),
-    "cholesky": normal.Cholesky(np.array([[1.0, 0.0], [2.0, -1.0]])),
-    "diagonal": normal.Diagonal(np.array([1.0, 0.0])),
-    "low rank": normal.LowRank(np.ones((2, 1)), np.array([1.0, -0.1])),
+    "dense": S - 9 * np.eye(N),
+    "cholesky": normal.Cholesky(L * np.array([1, 1, -1, 1.0])),
+    "diagonal": normal.Diagonal(V * np.array([1, 0, 1, 1.0])),
+    "low rank": normal.LowRank(W, V * np.array([1, 1, -1, 1.0])),
 }
 EACH = pytest.mark.parametrize("form", FORMS)
 
@@ -106,41 +106,64 @@ def program(form):
     def theirs(x, mean, *parts):
         return reference(x, mean, dense(*parts))
 
-    def everything(X, mean, other, *parts):
+    def divergence(mean, other, parts, others):
+        return normal.kl(mean, rebuilt(cov, parts), other, rebuilt(cov, others))
+
+    def its_reference(mean, other, parts, others):
+        S, R, d = dense(*parts), dense(*others), mean - other
+        traces = jnp.trace(jnp.linalg.solve(R, S)) + d @ jnp.linalg.solve(R, d)
+        return 0.5 * (traces - jnp.linalg.slogdet(S)[1] + jnp.linalg.slogdet(R)[1])
+
+    def everything(X, mean, other, parts, others):
         args = (X[0], mean, *parts)
-        by = tuple(range(len(args)))
+        by, of_kl = tuple(range(len(args))), (mean, other, parts, others)
         c = rebuilt(cov, parts)
+        entropy, entropy_by = jax.value_and_grad(
+            lambda *p: normal.entropy(mean, rebuilt(cov, p)), by[:-2]
+        )(*parts)
+        kl, kl_by = jax.value_and_grad(divergence, (0, 1, 2, 3))(*of_kl)
         return {
             "logpdf": normal.logpdf(X, mean, c),
-            "pdf": normal.pdf(X, mean, c),
-            "entropy": normal.entropy(mean, c),
+            "pdf": normal.pdf(X[0], mean, c),
+            "entropy": entropy,
+            "mean": normal.mean(mean, c),
             "variance": normal.variance(mean, c),
-            "kl": normal.kl(mean, c, other, jax.tree.map(lambda a: 1.5 * a, c)),
+            "kl": kl,
             "score": normal.score(X[0], mean, c),
+            "sample": normal.sample(jax.random.key(0), mean, c),
             "reverse": jax.grad(ours, by)(*args),
-            "forward": jax.jacfwd(ours, by)(*args),
+            "forward": jax.jvp(ours, args, args)[1],
             "wanted": jax.grad(theirs, by)(*args),
-            "entropy by": jax.grad(lambda *p: normal.entropy(mean, rebuilt(cov, p)), by[:-2])(
-                *parts
-            ),
+            "entropy by": entropy_by,
             "entropy by, wanted": jax.grad(
                 lambda *p: 0.5 * jnp.linalg.slogdet(dense(*p))[1], by[:-2]
             )(*parts),
+            "kl by": kl_by,
+            "kl by, wanted": jax.grad(its_reference, (0, 1, 2, 3))(*of_kl),
         }
 
     return jax.jit(everything)
+
+
+def evaluate(form, cov=None, other=None):
+    """All of it, at a covariance of that form; ``other`` is what a divergence is from."""
+    parts = parts_of(FORMS[form][0])
+    others = tuple(1.5 * np.asarray(a) for a in parts)
+    cov, other = (d if c is None else parts_of(c) for c, d in ((cov, parts), (other, others)))
+    args = jax.tree.map(jnp.asarray, (X, MEAN, OTHER, cov, other))
+    return jax.tree.map(np.asarray, program(form)(*args))
 
 
 @pytest.mark.usefixtures("x64")
 @EACH
 def test_equals_scipy(form):
     cov, dense = FORMS[form]
-    found = program(form)(X, MEAN, OTHER, *parts_of(cov))
+    found = evaluate(form)
     S = np.asarray(dense(*parts_of(cov)))
     peer = scipy.stats.multivariate_normal(MEAN, S)
     np.testing.assert_allclose(found["variance"], S, rtol=1e-14)
     np.testing.assert_allclose(found["logpdf"], peer.logpdf(X), rtol=1e-12)
-    np.testing.assert_allclose(found["pdf"], peer.pdf(X), rtol=1e-12)
+    np.testing.assert_allclose(found["pdf"], peer.pdf(X[0]), rtol=1e-12)
     np.testing.assert_allclose(found["entropy"], peer.entropy(), rtol=1e-12)
     R = np.asarray(dense(*(1.5 * np.asarray(a) for a in parts_of(cov))))
     P, d = np.linalg.inv(R), MEAN - OTHER
@@ -153,15 +176,19 @@ def test_equals_scipy(form):
 @pytest.mark.usefixtures("x64")
 @EACH
 def test_gradients(form):
-    cov, _ = FORMS[form]
-    found = program(form)(X, MEAN, OTHER, *parts_of(cov))
+    found = evaluate(form)
     by_mean, by_cov = found["score"]
-    score = (-np.asarray(by_mean), by_mean, *parts_of(by_cov))
+    score = (-by_mean, by_mean, *parts_of(by_cov))
     for i, wanted in enumerate(found["wanted"]):
-        for ours in (found["reverse"][i], found["forward"][i], score[i]):
+        for ours in (found["reverse"][i], score[i]):
             np.testing.assert_allclose(ours, wanted, rtol=1e-10, atol=1e-12)
+    along = zip(found["wanted"], (X[0], MEAN, *parts_of(FORMS[form][0])), strict=True)
+    wanted = sum((slope * np.asarray(part)).sum() for slope, part in along)
+    np.testing.assert_allclose(found["forward"], wanted, rtol=1e-10)
     for ours, wanted in zip(found["entropy by"], found["entropy by, wanted"], strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=1e-10, atol=1e-12)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-11)
+    jax.tree.map(close, found["kl by"], found["kl by, wanted"])
 
 
 @pytest.mark.usefixtures("x64")
@@ -179,46 +206,20 @@ def test_second_derivatives(form):
 
 @pytest.mark.usefixtures("x64")
 @EACH
-def test_gradients_of_the_divergence(form):
-    cov, dense = FORMS[form]
-    parts = tuple(jnp.asarray(a) for a in parts_of(cov))
-    other = tuple(1.5 * a for a in parts)
-    k = len(parts)
-
-    def ours(mean, other, *parts):
-        return normal.kl(mean, rebuilt(cov, parts[:k]), other, rebuilt(cov, parts[k:]))
-
-    def theirs(mean, other, *parts):
-        S, R, d = dense(*parts[:k]), dense(*parts[k:]), mean - other
-        traces = jnp.trace(jnp.linalg.solve(R, S)) + d @ jnp.linalg.solve(R, d)
-        return 0.5 * (traces - jnp.linalg.slogdet(S)[1] + jnp.linalg.slogdet(R)[1])
-
-    by = tuple(range(2 + 2 * k))
-    args = (MEAN, OTHER, *parts, *other)
-    both = jax.jit(lambda *a: (jax.grad(ours, by)(*a), jax.grad(theirs, by)(*a)))(*args)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *both)
-
-
-@pytest.mark.usefixtures("x64")
-@EACH
 def test_samples_have_the_moments_the_entropy_and_the_divergence(form):
     cov, dense = FORMS[form]
     S = np.asarray(dense(*parts_of(cov)))
-    mean, other = jnp.asarray(MEAN), jnp.asarray(OTHER)
-    far = normal.Diagonal(jnp.asarray(2 * V))
-    matrix = jnp.asarray(S)
-    cov = jax.tree.map(jnp.asarray, cov)
-    count = 40_000
+    far, count = normal.Diagonal(jnp.asarray(2 * V)), 40_000
 
     @jax.jit
-    def drawn(key):
+    def drawn(key, mean, other, cov):
         x = normal.sample(key, mean, cov, shape=(count,))
-        ratio = normal.logpdf(x, mean, matrix) - normal.logpdf(x, other, far)
-        kl = normal.kl(mean, cov, other, far)
-        return x, normal.logpdf(x, mean, matrix), normal.entropy(mean, cov), ratio, kl
+        return x, normal.entropy(mean, cov), normal.kl(mean, cov, other, far)
 
-    found = drawn(jax.random.key(1))
-    x, logarithms, entropy, ratio, kl = (np.asarray(a) for a in found)
+    of = jax.tree.map(jnp.asarray, (MEAN, OTHER, cov))
+    x, entropy, kl = map(np.asarray, drawn(jax.random.key(1), *of))
+    logarithms = scipy.stats.multivariate_normal(MEAN, S).logpdf(x)
+    ratio = logarithms - scipy.stats.multivariate_normal(OTHER, np.diag(2 * V)).logpdf(x)
     size = np.sqrt(np.diag(S) / count)
     assert (np.abs(x.mean(0) - MEAN) < 4.5 * size).all()
     assert (np.abs(np.cov(x.T) - S) < 6 * np.outer(size, size) * np.sqrt(count)).all()
@@ -273,24 +274,18 @@ def test_fit_and_its_weights():
     assert normal.fit(jnp.stack([x, x]))[1].shape == (2, N, N)
 
 
+@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("form", BAD)
 def test_what_is_not_positive_definite_is_nan(form):
-    bad = jax.tree.map(jnp.float32, BAD[form])
-    x = jnp.zeros(2)
-
-    @jax.jit
-    def everything(bad):
-        drawn = normal.sample(jax.random.key(0), x, bad)
-        good = normal.Diagonal(jnp.ones(2))
-        of_all = [normal.logpdf(x, x, bad), normal.mean(x, bad), drawn.sum()]
-        return [*of_all, normal.kl(x, bad, x, good), normal.kl(x, good, x, bad)]
-
-    for y in everything(bad):
-        assert jnp.isnan(y).all()
+    found = evaluate(form, BAD[form])
+    for name in ("logpdf", "pdf", "entropy", "mean", "variance", "kl"):
+        assert np.isnan(found[name]).all(), name
+    assert np.isnan(found["sample"].sum())
+    assert np.isnan(evaluate(form, other=BAD[form])["kl"])
 
 
 def test_all_functions_are_nan_of_no_covariance():
-    x, bad = jnp.zeros(2), jnp.asarray(BAD["dense"])
+    x, bad = jnp.zeros(2), jnp.array([[1.0, 2.0], [2.0, 1.0]])
 
     @jax.jit
     def everything(bad):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from fnmath.probability import normal, truncated_normal
+from fnmath.probability import truncated_normal
 from tests.helpers import assert_within_ulp
 from tests.probability import laws
 
@@ -19,6 +19,9 @@ FAMILY = laws.Family(
     [(1.0, 1.0, 0.0, 1.0), (0.0, 1.0, 0.0, -1.0), (2.0, 1.0, 0.0, 1.0), (0.0, 1.0, np.inf, 1.0)],
     low=lambda a, b, loc, scale: loc + scale * a,
     high=lambda a, b, loc, scale: loc + scale * b,
+    location=lambda a, b, loc, scale: loc,
+    rounding=1e-15,
+    drawn_by=slice(2, 4),  # by the ends they move as the quantiles do
     moved=("logpdf", "cdf", "logsf", "ppf"),  # the others are these of the other tail
 )
 
@@ -28,16 +31,15 @@ class TestLaws(laws.Continuous):
     pairs: ClassVar = [((-1.0, 1.0, 0.0, 1.0), (-2.0, 2.0, 0.1, 1.5))]
 
 
+@pytest.mark.usefixtures("x64")
 def test_without_ends_it_is_normal():
-    x = jnp.linspace(-5.0, 5.0, 7)
-    for name in laws.OF_X:
-        ours, wanted = jax.jit(
-            lambda x, name=name: (
-                getattr(truncated_normal, name)(x, -jnp.inf, jnp.inf, 0.5, 2.0),
-                getattr(normal, name)(x, 0.5, 2.0),
-            )
-        )(x)
-        np.testing.assert_allclose(ours, wanted, rtol=1e-6, err_msg=name)
+    x, q = np.linspace(-5, 5, 7)[None], np.linspace(0.01, 0.99, 7)[None]
+    found = laws.evaluate(FAMILY, x, np.array([[-np.inf, np.inf, 0.5, 2.0]]), q=q)
+    for name in laws.OF_X + laws.OF_Q:
+        wanted = getattr(scipy.stats.norm(0.5, 2.0), name)(x if name in laws.OF_X else q)
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-12, atol=1e-15, err_msg=name)
+    np.testing.assert_allclose(found["mean"], 0.5, 1e-14)
+    np.testing.assert_allclose(found["variance"], 4, 1e-14)
 
 
 def test_a_support_that_is_not_covered_diverges():
