@@ -95,7 +95,8 @@ def _of_x(f: Callable, ends: Callable) -> Callable:
 
     def function(x, m, n, loc, scale):
         known, inside, args = _placed(x, m, n, loc, scale)
-        return where_known(known, jnp.where(inside, f(*args), ends(x, m, n, loc, scale)))
+        value = jnp.where(inside, f(*args), ends(x, m, n, loc, scale))
+        return where_known(known, value, x, m, n, loc, scale)
 
     return function
 
