@@ -21,10 +21,14 @@ def floating_dtype(*arrays: Any) -> jnp.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
-@with_derivatives(None, lambda known, argument: _meant(known, argument))
+def _nothing(known: jax.Array, argument: jax.Array) -> jax.Array:
+    return jnp.where(known, 0, jnp.nan).astype(argument.dtype)
+
+
+@with_derivatives(None, _nothing)
 def _meant(known: jax.Array, argument: jax.Array) -> jax.Array:
     """0 where the argument has a meaning, nan elsewhere; and so is the derivative."""
-    return jnp.where(known, 0, jnp.nan).astype(argument.dtype)
+    return _nothing(known, argument)
 
 
 def where_known(known: jax.Array, value: jax.Array, *arguments: jax.Array) -> jax.Array:
