@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath import _checks
+from fnmath.numerics import with_derivatives
 from fnmath.probability._families import evaluated
 from fnmath.probability._sampling import target_shape
 
@@ -19,9 +21,23 @@ def floating_dtype(*arrays: Any) -> jnp.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
-def where_known(known: jax.Array, value: jax.Array) -> jax.Array:
-    """The value where it has a meaning, elsewhere nan, and so are its derivatives."""
-    return value * jnp.where(known, 1, jnp.nan).astype(value.dtype)
+def _nothing(known: jax.Array, argument: jax.Array) -> jax.Array:
+    return jnp.where(known, 0, jnp.nan).astype(argument.dtype)
+
+
+@with_derivatives(None, _nothing)
+def _meant(known: jax.Array, argument: jax.Array) -> jax.Array:
+    """0 where the argument has a meaning, nan elsewhere; and so is the derivative."""
+    return _nothing(known, argument)
+
+
+def where_known(known: jax.Array, value: jax.Array, *arguments: jax.Array) -> jax.Array:
+    """The value where it has a meaning, elsewhere nan, and so are its derivatives.
+
+    By the arguments, too, in whose place the value was found at others where they have none.
+    """
+    value = value * jnp.where(known, 1, jnp.nan).astype(value.dtype)
+    return functools.reduce(lambda y, argument: y + _meant(known, argument), arguments, value)
 
 
 def sample_shape(function: str, shape: Any, **parameters: Any) -> tuple[int, ...]:

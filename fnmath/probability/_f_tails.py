@@ -87,7 +87,8 @@ def point(z: jax.Array, z_tail: jax.Array, m: jax.Array, n: jax.Array) -> Point:
     """Where Beta(m/2, n/2) is looked at for z."""
     z_tail = jax.lax.stop_gradient(z_tail)
     (_, u_tail), (_, v_tail) = jax.lax.stop_gradient(_shares(z, z_tail, m, n))
-    return Point(*_heads(z, z_tail, m, n), 0.5 * m, 0.5 * n, u_tail, v_tail)
+    u, v = _heads(z, z_tail, m, n)
+    return Point(u, v, 0.5 * m, 0.5 * n, u_tail, v_tail)
 
 
 def _of_x(f: Callable, ends: Callable) -> Callable:
@@ -95,7 +96,8 @@ def _of_x(f: Callable, ends: Callable) -> Callable:
 
     def function(x, m, n, loc, scale):
         known, inside, args = _placed(x, m, n, loc, scale)
-        return where_known(known, jnp.where(inside, f(*args), ends(x, m, n, loc, scale)))
+        value = jnp.where(inside, f(*args), ends(x, m, n, loc, scale))
+        return where_known(known, value, x, m, n, loc, scale)
 
     return function
 

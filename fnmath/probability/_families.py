@@ -133,7 +133,7 @@ def location_scale(standard: Standard) -> Formulas:
     def moved(f: Formula) -> Formula:
         return lambda q, loc, scale: loc + scale * f(q)
 
-    s = Standard(*(shared(f) if callable(f) else f for f in standard))
+    s = Standard(*map(_shared, standard))
     return Formulas(
         logpdf=lambda x, *of: s.logpdf(standardised(x, *of)) - log(s.factor * of[-1]),
         by=(per_scale(s.slope), per_scale(s.slope, -1.0), per_scale(s.spread)),
@@ -193,9 +193,16 @@ def _share(velocity: Formula, hazard: Formula, sign: float) -> Formula:
     return lambda x, *of: times_vanishing(sign * velocity(x, *of), hazard(x, *of))
 
 
+def _shared(formula: Any) -> Any:
+    """A formula, or several, that functions have in common; a number stays one."""
+    if isinstance(formula, tuple):
+        return tuple(map(shared, formula))
+    return shared(formula) if callable(formula) else formula
+
+
 def functions(formulas: Formulas, known: Callable[..., jax.Array]) -> Functions:
     """The functions, with all their derivatives; nan unless ``known(*θ)``."""
-    f = Formulas(*(tuple(map(shared, g)) if isinstance(g, tuple) else shared(g) for g in formulas))
+    f = Formulas(*map(_shared, formulas))
 
     def within(q: jax.Array, *of: jax.Array) -> jax.Array:
         return known(*of) & (q >= 0) & (q <= 1)

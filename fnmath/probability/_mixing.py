@@ -311,7 +311,8 @@ def quantile(function: str, upper: bool, a: Arguments) -> jax.Array:
         solution = solve(function, target, is_lower, b)
         low, high, _ = _bracket(function, jnp.clip(q, 0, 1), jnp.asarray(not upper), b)
         ends = jnp.where(q == (1 if upper else 0), low, high)
-        known = (q >= 0) & (q <= 1) & ~jnp.isnan(solution)
+        weighted = ~jnp.isnan(normalised(log_weights)).any(0)
+        known = (q >= 0) & (q <= 1) & weighted & ~jnp.isnan(solution)
         return jnp.where(known, jnp.where(inside, solution, ends), jnp.nan)
 
     def rule(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:

@@ -79,8 +79,8 @@ def _log_between(
 @shared
 def _log_mass(a: Number, b: Number) -> Number:
     """Log Z."""
-    of_a, of_b = in_one_go(_tail_and_half, (a,), (b,))
-    return _log_between(a, *of_a, b, *of_b)
+    (tail_a, half_a), (tail_b, half_b) = in_one_go(_tail_and_half, (a,), (b,))
+    return _log_between(a, tail_a, half_a, b, tail_b, half_b)
 
 
 @shared

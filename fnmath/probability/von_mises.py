@@ -37,13 +37,14 @@ def _at_angle(f, turned: float = 0.0):
     """The function f of the angle and κ, to which each whole turn adds a number."""
 
     def function(x, kappa, loc):
+        given = x, kappa, loc
         known, kappa, loc = _usual(kappa, loc)
         known = known & jnp.isfinite(x)
         x = jnp.where(known, x, 0)
         _, rest = jax.lax.stop_gradient(two_sum(x, -loc))
         theta, turns = _tails.wrapped(x - loc, rest)
         value = f(theta, kappa)
-        return where_known(known, value + turned * turns if turned else value)
+        return where_known(known, value + turned * turns if turned else value, *given)
 
     return function
 
@@ -63,10 +64,11 @@ def _log_tail(kind: str):
 
 def _quantile(kind: str):
     def function(q, kappa, loc):
+        given = q, kappa, loc
         known, kappa, loc = _usual(kappa, loc)
         known = known & (q >= 0) & (q <= 1)
         theta = _tails.quantile(kind)(jnp.where(known, q, 0.5), kappa)
-        return where_known(known, loc + theta)
+        return where_known(known, loc + theta, *given)
 
     return function
 
@@ -75,8 +77,8 @@ def _of_kappa(f):
     """The function f of κ where the parameters have a meaning."""
 
     def function(kappa, loc):
-        known, kappa, _ = _usual(kappa, loc)
-        return where_known(known, f(kappa))
+        known, some, _ = _usual(kappa, loc)
+        return where_known(known, f(some), kappa, loc)
 
     return function
 

@@ -250,7 +250,7 @@ def test_several_families_and_shares():
     f, g = scipy.stats.norm.pdf(x), scipy.stats.cauchy(1, 2).pdf(x)
     np.testing.assert_allclose(value, np.log(0.25 * f + 0.75 * g), 1e-6)
     np.testing.assert_allclose(np.exp(shares).sum(0), 1, 1e-6)
-    np.testing.assert_allclose(shares[0, 1], np.log(0.25 * f / (0.25 * f + 0.75 * g))[1], 1e-6)
+    np.testing.assert_allclose(shares[0, 1], np.log(0.25 * f[1] / (0.25 * f + 0.75 * g)[1]), 1e-6)
 
 
 def test_samples_follow_the_law_and_move_with_every_parameter():
