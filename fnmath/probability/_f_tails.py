@@ -183,11 +183,12 @@ _log_slopes = tuple(_of_x(f, e) for f, e in zip(BY, ENDS, strict=True))
 
 
 def _scaled(slope: Callable) -> Callable:
-    """The derivative of the density by that of its logarithm; 0 where there is no density."""
+    """The derivative of the density by that of its logarithm; 0 where either is, at an end."""
 
     def by(*args):
         f, s = density(*args), slope(*args)
-        return jnp.where((f == 0) & ~jnp.isnan(s), jnp.zeros_like(f), f * s)
+        nothing = ((f == 0) | (s == 0)) & ~jnp.isnan(f) & ~jnp.isnan(s)
+        return jnp.where(nothing, 0, f * s)
 
     return by
 

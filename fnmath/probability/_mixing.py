@@ -214,16 +214,21 @@ def is_discrete(a: Arguments) -> bool:
 
 
 def _bracket(function: str, target: jax.Array, is_lower: jax.Array, a: Arguments) -> Arrays:
-    """The least and the largest quantile of the components that weigh something, and their mean."""
+    """The least and the largest quantile of the components that weigh something, and their mean.
+
+    All are nan where a component has none, whatever it weighs.
+    """
     w = jnp.exp(normalised(a.log_weights))
+    every = jnp.ones_like(w, bool)
     lower, upper = (
-        _each(function, name, a.of, w > 0, target, a.parameters) for name in ("ppf", "isf")
+        _each(function, name, a.of, every, target, a.parameters) for name in ("ppf", "isf")
     )
     quantiles = jnp.where(is_lower, lower, upper)
+    known = jnp.where(jnp.isnan(quantiles).any(0), jnp.nan, 1).astype(w.dtype)
     low = jnp.min(jnp.where(w > 0, quantiles, jnp.inf), 0)
     high = jnp.max(jnp.where(w > 0, quantiles, -jnp.inf), 0)
     middle = jnp.sum(jnp.where(w > 0, w * quantiles, 0), 0)
-    return low, high, jnp.clip(middle, low, high)
+    return low * known, high * known, jnp.clip(middle, low, high) * known
 
 
 def _counted(function: str, target: jax.Array, is_lower: jax.Array, a: Arguments) -> jax.Array:

@@ -35,7 +35,8 @@ def _of_parameters(f):
 
     def function(n, a, b):
         known = _known(n, a, b)
-        return where_known(known, f(*(jnp.where(known, t, 1) for t in (n, a, b))))
+        some = (jnp.where(known, t, 1) for t in (n, a, b))
+        return where_known(known, f(*some), a, b)
 
     return function
 
@@ -48,7 +49,7 @@ def _at_counts(probability, otherwise: float):
         counted = known & (k >= 0) & (k <= n) & is_count(k)
         some = (jnp.where(counted, k, 0), *(jnp.where(known, t, 1) for t in (n, a, b)))
         value = jnp.where(counted, probability(*some), otherwise)
-        return where_known(known & ~jnp.isnan(k), value)
+        return where_known(known & ~jnp.isnan(k), value, a, b)
 
     return function
 
@@ -73,7 +74,7 @@ def _tail(kind: str):
         known, inside, some = _inside(k, n, a, b)
         value = _tails.tail_function(kind)(*some)
         ends = jnp.where(k < 0, low, high)
-        return where_known(known & ~jnp.isnan(k), jnp.where(inside, value, ends))
+        return where_known(known & ~jnp.isnan(k), jnp.where(inside, value, ends), a, b)
 
     return function
 

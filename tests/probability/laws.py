@@ -455,7 +455,7 @@ class Continuous:
 
 
 class TwiceDifferentiable(Continuous):
-    """And the second derivatives, which compile for long: of a family of each kind."""
+    """And the second derivatives, which compile for long: of a family or two."""
 
     twice: ClassVar[Sequence[str]] = ("logpdf", "cdf", "logcdf", "logsf", "ppf")
 

@@ -68,7 +68,9 @@ def test_equals_scipy_over_drawn_parameters():
     found, law = evaluate(k, q, n, a, b), stats.betabinom(n, a, b)
     for name in OF_K:
         wanted = getattr(law, name)(k)
-        usual = np.isfinite(wanted) & (np.abs(wanted) > 1e-9)  # SciPy takes sums from 1
+        # SciPy takes sums from 1, of which the logarithms are no better.
+        usual = np.isfinite(wanted) & (np.abs(wanted) > 1e-9)
+        usual &= (wanted > np.log(1e-9)) | ("pmf" in name)
         error = 1e-11 if "pmf" in name else 1e-6
         np.testing.assert_allclose(found[name][usual], wanted[usual], error, 1e-12, err_msg=name)
     np.testing.assert_array_equal(found["ppf"], law.ppf(q))
@@ -189,6 +191,7 @@ def test_score_has_mean_0_and_probabilities_sum_to_1():
                 beta_binomial.score(k, 30.0, 0.7, 2.5),
             )
         )(k)
+        p, score = np.asarray(p), np.asarray(score)
     np.testing.assert_allclose(p.sum(), 1, 1e-13)
     np.testing.assert_allclose(p @ score, 0, atol=1e-13)
 

@@ -133,7 +133,9 @@ def test_ends_and_what_has_no_meaning():
     assert np.isnan(found["ppf"][3:]).all()
     for name, y in found.items():
         assert np.isnan(y[6:]).all(), name
-        assert name.startswith(("ppf", "isf")) or not np.isnan(y[:5]).any(), name
+        # Forward, an infinite slope by x meets the 0 by which x moves with another argument.
+        usual = y[[1, 3, 4]] if name.endswith("forward") else y[:5]
+        assert name.startswith(("ppf", "isf")) or not np.isnan(usual).any(), name
 
 
 @pytest.mark.last_digits

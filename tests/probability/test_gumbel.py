@@ -18,7 +18,7 @@ FAMILY = laws.Family(
 )
 
 
-class TestLaws(laws.TwiceDifferentiable):
+class TestLaws(laws.Continuous):
     family = FAMILY
     pairs = (
         ((0.0, 1.0), (1.0, 2.0)),
