@@ -6,9 +6,9 @@ them how wrong fnmath, jax.scipy.stats and SciPy are about each function in floa
 Run      python -m experiments.distributions
 Run      python -m experiments.distributions --only laplace uniform geometric cauchy
          exponential pareto weibull bernoulli
-Cost     some 30 seconds of one CPU core for eight light families; all 25 are not yet measured
-Expect   eight light families: 100 % of fnmath's 4,813 values within 4 ULP of SciPy's float64
-Finding  the same in jax.scipy.stats: 35 of 64 functions are there, 63.4 % of their values right
+Cost     5 minutes of one CPU core; some 30 seconds for the eight families of the second line
+Expect   99.7 % of fnmath's 17,031 values, 200 functions, within 4 ULP of SciPy's float64
+Finding  jax.scipy.stats has 93 of the 200 functions, with 60.8 % of their values right
 """
 
 from __future__ import annotations
