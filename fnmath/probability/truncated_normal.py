@@ -62,7 +62,7 @@ def _tail_and_half(t: Number) -> tuple[Number, Number]:
     return log_tail, half
 
 
-def _log_beside(a: Number, b: Number) -> tuple[jax.Array, Number]:
+def _log_beside(a: Number, b: Number) -> tuple[Array, Number]:
     """Whether b is near a, and log(Φ(b) − Φ(a)) there, by Φ's odd derivatives in their middle."""
     m, d = 0.5 * (a + b), b - a
     reach = head(d) * (1 + jnp.abs(head(m)))
