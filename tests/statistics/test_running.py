@@ -1,6 +1,8 @@
 """fnmath.statistics, running moments: batch by batch, merged, across devices, one by one."""
 
 import functools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -248,6 +250,12 @@ class TestMoments:
         )
         assert_moments(jax.jit(on_mesh)(x[:1]), x[0], 1e-6)
 
+    def test_four_devices(self):
+        """In a process of its own, for the number of devices is fixed when JAX starts."""
+        command = [sys.executable, "-c", FOUR_DEVICES]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stdout.strip() == "equal", done.stderr
+
     def test_across_shards_of_which_one_is_empty(self):
         x = jnp.float32(random.gamma(2.0, size=(2, 30)) + 1e4)
         w = jnp.ones((2, 30)).at[1].set(0)
@@ -345,3 +353,23 @@ class TestAverage:
             assert jnp.isnan(outside.mean).all()
         half = exponential_average_init(jnp.zeros(2, jnp.bfloat16))
         assert f(half, jnp.ones(2, jnp.bfloat16)).mean.dtype == jnp.float32
+
+
+FOUR_DEVICES = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, PartitionSpec as P
+jax.config.update("jax_num_cpu_devices", 4)
+from fnmath.statistics import moments_init, moments_psum, moments_update, moments_variance
+
+x = np.float32(np.random.default_rng(0).normal(1e4, 1, (4, 25_000)))
+x[3] += 5  # each device has a mean of its own
+mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+
+def of_all(x):
+    return moments_psum(moments_update(moments_init(jnp.zeros(())), x[0]), "devices")
+
+spread = jax.jit(jax.shard_map(of_all, mesh=mesh, in_specs=P("devices"), out_specs=P()))
+assert len(jax.devices()) == 4
+np.testing.assert_allclose(moments_variance(spread(x)), x.var(dtype=np.float64), rtol=1e-6)
+print("equal")
+"""
