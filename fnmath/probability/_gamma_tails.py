@@ -299,14 +299,6 @@ def _density_at_ends(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
     return jnp.where(x == 0, at_0, 0)
 
 
-def _density_by_x(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
-    inside, x_, a_, s_ = _inside(x, a, scale)
-    rising = jnp.where(a < 2, jnp.inf, jnp.where(a == 2, 1 / scale / scale, 0))
-    at_0 = jnp.where(a < 1, -jnp.inf, jnp.where(a == 1, -1 / scale / scale, rising))
-    ends = jnp.where(_valid(x, a, scale), jnp.where(x == 0, at_0, 0), jnp.nan)
-    return jnp.where(inside, density(x_, a_, s_) * _log_by_x(x_, a_, s_), ends)
-
-
 def _density_by(log_slope):
     def slope(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:
         inside, x_, a_, s_ = _inside(x, a, scale)

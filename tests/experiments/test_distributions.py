@@ -18,12 +18,12 @@ def test_every_family_of_numbers_is_there():
 
 
 def test_parameters_are_those_of_scipy():
-    """The medians of both agree, whatever the order of the parameters."""
+    """Means and variances of both agree, whatever the order of the parameters."""
     for name, entry in distributions.entries().items():
-        ours = entry.family.ppf(0.45, *map(float, entry.parameters))
-        np.testing.assert_allclose(
-            ours, entry.law.ppf(np.float64(np.float32(0.45))), 1e-5, 1e-5, err_msg=name
-        )
+        if name not in ("cauchy", "von_mises"):  # without moments; in SciPy not those of an angle
+            for moment, theirs in (("mean", entry.law.mean()), ("variance", entry.law.var())):
+                ours = getattr(entry.family, moment)(*map(float, entry.parameters))
+                np.testing.assert_allclose(ours, theirs, 1e-5, err_msg=f"{moment} of {name}")
 
 
 def test_points_are_of_both_tails():

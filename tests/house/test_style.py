@@ -10,7 +10,26 @@ import pytest
 
 from tests.house.public import modules, public_functions
 
-FUNCTIONS = pytest.mark.parametrize("function", public_functions(), ids=lambda f: f.__name__)
+MODULES = sorted({function.__module__ for function in public_functions()})
+
+
+def of_each_function(check):
+    """The check of one function, as a test of all those of a module."""
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test(module):
+        problems = []
+        for function in public_functions():
+            if function.__module__ == module:
+                try:
+                    check(function)
+                except AssertionError as problem:
+                    problems.append(f"{function.__name__}: {problem}")
+        assert not problems, "\n".join(problems)
+
+    return test
+
+
 SECTIONS = ["Args:", "Returns:", "Yields:", "Raises:", "Example:", "Source:"]
 
 
@@ -18,7 +37,7 @@ def parameters(function):
     return inspect.signature(inspect.unwrap(function)).parameters
 
 
-@FUNCTIONS
+@of_each_function
 def test_docstring_sections_stand_in_order(function):
     text = inspect.getdoc(function) or ""
     first = text.partition("\n")[0]
@@ -32,7 +51,7 @@ def test_docstring_sections_stand_in_order(function):
         assert "Args:" in found, "no Args:"
 
 
-@FUNCTIONS
+@of_each_function
 def test_docstring_documents_every_argument(function):
     text = inspect.getdoc(function) or ""
     for name in parameters(function):
@@ -41,12 +60,12 @@ def test_docstring_documents_every_argument(function):
         )
 
 
-@FUNCTIONS
+@of_each_function
 def test_docstring_has_a_runnable_example(function):
     assert ">>>" in (inspect.getdoc(function) or "")
 
 
-@FUNCTIONS
+@of_each_function
 def test_everything_is_annotated(function):
     signature = inspect.signature(inspect.unwrap(function))
     for name, parameter in signature.parameters.items():
@@ -54,7 +73,7 @@ def test_everything_is_annotated(function):
     assert signature.return_annotation is not inspect.Signature.empty
 
 
-@FUNCTIONS
+@of_each_function
 def test_key_comes_first(function):
     """The random key, that is; the keys of attention are arrays of numbers, and stand elsewhere."""
     key = parameters(function).get("key")
@@ -70,7 +89,7 @@ def test_every_argument_named_key_is_a_random_key_or_an_array():
         assert key is None or re.match(kinds, str(key.annotation)), function.__name__
 
 
-@FUNCTIONS
+@of_each_function
 def test_options_are_keyword_only(function):
     positional = [
         p
@@ -144,7 +163,7 @@ ALLOWED_POSITIONAL_DEFAULTS |= {
 } | {"kl": {"loc_p", "scale_p", "loc_q", "scale_q", "mean_p", "mean_q"}}
 
 
-@FUNCTIONS
+@of_each_function
 def test_body_is_short(function):
     """Twenty-five lines of body at most, the docstring and the checks aside."""
     source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
@@ -154,7 +173,7 @@ def test_body_is_short(function):
     assert len([line for line in code if "_checks." not in line]) <= 25
 
 
-@FUNCTIONS
+@of_each_function
 def test_annotations_resolve(function):
     typing.get_type_hints(inspect.unwrap(function), include_extras=True)
 

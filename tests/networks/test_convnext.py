@@ -150,14 +150,14 @@ class TestConvnext:
         np.testing.assert_allclose(quiet, apply(params, x), rtol=1e-12)
 
     @pytest.mark.slow
-    @pytest.mark.last_digits  # XLA's emitters for quick compilation make NaN of this program
     def test_second_order(self):
         params = convnext_init(
             KEY, depths=(2,), channels=(3,), classes=2, patch=2, layer_scale=1.0, dtype=jnp.float64
         )
         x = jax.random.normal(KEY, (2, 4, 4, 3), jnp.float64)
         f = lambda p: jnp.sum(convnext(p, x) ** 2)  # noqa: E731
-        assert_second_order(f, randomized(params), twice_back=False)
+        # XLA's emitters for quick compilation make NaN of forward over reverse here.
+        assert_second_order(f, randomized(params), forward=False)
 
 
 def test_the_authors_count_their_parameters():

@@ -66,23 +66,24 @@ def assert_near(actual, expected, rtol, *, rounding=0.0):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
-def assert_second_order(f, params, rtol=1e-6, *, twice_back=True):
+def assert_second_order(f, params, rtol=1e-6, *, forward=True):
     """The derivative of the gradient along a random direction: both modes, and by differences.
 
-    Of what is made of parts that were taken back twice themselves, forward mode alone will do.
+    Without ``forward`` by the other two alone.
     """
     leaves, form = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(97), len(leaves))
     v = [jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
     v = jax.tree.unflatten(form, v)
     gradient = jax.jit(jax.grad(f))
-    by_forward = jax.jit(lambda p: jax.jvp(jax.grad(f), (p,), (v,))[1])(params)
+    along_v = jax.jit(lambda p: jax.jvp(jax.grad(f), (p,), (v,))[1])
 
     def along(p):
         both = zip(*map(jax.tree.leaves, (jax.grad(f)(p), v)), strict=True)
         return sum(jnp.vdot(a, b) for a, b in both)
 
-    by_reverse = jax.jit(jax.grad(along))(params) if twice_back else by_forward
+    by_reverse = jax.jit(jax.grad(along))(params)
+    by_forward = along_v(params) if forward else by_reverse
     h = 1e-5
     # Of fourth order: a normalised vector of few features bends within some thousandths.
     points = [
