@@ -22,6 +22,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from rich.table import Table
 
 from experiments import command
+from experiments.style import style
 
 ORDERS = ("f", "f′", "f″")
 COLORS = {"fnmath": "#0072b2", "JAX": "#d55e00", "PyTorch": "#009e73"}
@@ -142,16 +143,8 @@ def summary(results: Mapping[str, Answers]) -> dict[str, dict[str, list[float]]]
 
 def plot(results: Mapping[str, Answers], path: Path, *, title: str, columns: int = 5) -> None:
     """One block per function: its curves, and below them the errors of f′ and of f″."""
-    style: dict[Any, Any] = {
-        "font.size": 7,
-        "axes.titlesize": 9,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
     rows = -(-len(results) // columns)
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style(7, 9)):
         figure = Figure(
             figsize=(2.6 * columns, 3.6 * rows + 0.5), dpi=110,
             layout=ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04),

@@ -35,6 +35,7 @@ from rich.table import Table
 
 from experiments import command
 from experiments.atlas import LOST, WITHIN, percent, ulps
+from experiments.style import style
 from fnmath import probability as fn
 
 NAME = "distributions"
@@ -261,17 +262,9 @@ def summary(results: Mapping[str, Answers]) -> dict[str, Any]:
 
 def plot(results: Mapping[str, Answers], path: Path, *, columns: int = 7) -> None:
     """One block for each family, and the maps of errors below."""
-    style: dict[Any, Any] = {
-        "font.size": 7,
-        "axes.titlesize": 9,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
     rows = -(-len(results) // columns)
     height, below = 2.1 * rows, 0.19 * len(results) + 1.3
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style(7, 9)):
         figure = Figure(
             figsize=(2.0 * columns, height + below + 0.5), dpi=110,
             layout=ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04),

@@ -37,6 +37,7 @@ from rich.console import Console
 
 from experiments import command
 from experiments.figures import BLUE, GREY, ORANGE
+from experiments.style import style
 from fnmath.expectation import reparameterised_gradient, score_function_gradient
 
 NAME = "expectation_gradients"
@@ -205,15 +206,7 @@ def column(spreads: Sequence[Spread], method: str) -> np.ndarray:
 
 def plot(config: Config, results: Results, path: Path) -> None:
     """Errors by draws, by dimension and by frequency; and what each says of a step."""
-    style: dict[Any, Any] = {
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style()):
         layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
         figure = Figure(figsize=(12, 8), dpi=120, layout=layout)
         axes: Any = figure.subplots(2, 2)

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from experiments.style import style
+
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"  # Okabe and Ito's: distinct to every eye
 UNIT_ROWS, UNIT_COLUMNS = 5, 12
 DIGIT_GRIDS = ((3, 5), (4, 6), (5, 8))  # the first of these with room for all, or the last
@@ -27,15 +29,7 @@ def plot_digits(
     draw_weights: Callable[[SubFigure, Any], None],
 ) -> None:
     """Curves, confusions, weights and misread digits, as one PNG; ``network`` is the title."""
-    style: dict[Any, Any] = {
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style()):
         figure = Figure(
             figsize=(13, 8.2), dpi=130, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
         )

@@ -35,6 +35,7 @@ from rich.console import Console
 
 from experiments import command
 from experiments.figures import BLUE, GREY, ORANGE
+from experiments.style import style
 from fnmath.bayes import laplace_approximation, laplace_sample
 from fnmath.expectation import adaptive_integral
 from fnmath.probability import cauchy, normal
@@ -219,15 +220,7 @@ def of(results: Results, key: str) -> list[Any]:
 
 def plot(results: Results, path: Path) -> None:
     """Draws of μ and log τ, the density of log τ, and the effects of the schools."""
-    style: dict[Any, Any] = {
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style()):
         layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
         figure = Figure(figsize=(12, 4.6), dpi=120, layout=layout)
         left, middle, right = figure.subplots(1, 3)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from experiments.figures import BLUE, GREY, ORANGE, parts
+from experiments.style import style
 from fnmath.layers import (
     dense,
     dot_product_attention,
@@ -67,15 +68,7 @@ def plot_text(
     name: str,
 ) -> None:
     """Learning curve, loss by the place in the window, attention, and what it writes."""
-    style: dict[Any, Any] = {
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style()):
         figure = Figure(
             figsize=(13, 8.6), dpi=130, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
         )

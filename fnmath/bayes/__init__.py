@@ -31,7 +31,6 @@ Any posterior, approximately:
 from fnmath.bayes.counts import (
     BetaParams,
     DirichletParams,
-    GammaParams,
     beta_bernoulli_log_evidence,
     beta_bernoulli_posterior,
     beta_bernoulli_predictive,
@@ -41,12 +40,6 @@ from fnmath.bayes.counts import (
     dirichlet_categorical_log_evidence,
     dirichlet_categorical_posterior,
     dirichlet_categorical_predictive,
-    gamma_exponential_log_evidence,
-    gamma_exponential_posterior,
-    gamma_exponential_predictive,
-    gamma_poisson_log_evidence,
-    gamma_poisson_posterior,
-    gamma_poisson_predictive,
 )
 from fnmath.bayes.laplace import (
     LaplaceApproximation,
@@ -77,6 +70,15 @@ from fnmath.bayes.normals import (
     normal_log_evidence,
     normal_posterior,
     normal_predictive,
+)
+from fnmath.bayes.rates import (
+    GammaParams,
+    gamma_exponential_log_evidence,
+    gamma_exponential_posterior,
+    gamma_exponential_predictive,
+    gamma_poisson_log_evidence,
+    gamma_poisson_posterior,
+    gamma_poisson_predictive,
 )
 from fnmath.bayes.regression import (
     LinearRegressionParams,

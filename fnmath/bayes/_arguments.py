@@ -83,3 +83,13 @@ def as_given(params: Any, after: Any) -> Any:
     """The new parameters, in the dtypes of those that were given."""
     pairs = zip(after, params, strict=True)
     return type(params)(*(p.astype(jnp.result_type(q)) for p, q in pairs))
+
+
+def whole(x: jax.Array) -> jax.Array:
+    """Whether it is a count."""
+    return (x >= 0) & (x == jnp.floor(x)) & (x < jnp.inf)
+
+
+def log_observed(valid: jax.Array, value: jax.Array, missing: jax.Array) -> jax.Array:
+    """The value, −∞ where the observation cannot be, nan where one is missing."""
+    return jnp.where(missing, jnp.nan, jnp.where(valid, value, -jnp.inf))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
-from fnmath.numerics._pairs import log_pair, total
+from fnmath.numerics._pairs import total
 from fnmath.numerics._sharing import shared
 from fnmath.probability import _beta_tails as tails
 from fnmath.probability._beta_tails import Point, complement
@@ -271,8 +271,3 @@ def log_waiting(k: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
         lambda k, n, p: sum(_waiting_terms(k, n, p)),
         lambda k, n: jnp.where(k == 0, 0, jnp.full_like(n, -jnp.inf)),
     )(k, n, p)
-
-
-def log_terms_of_count(k: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The pair of log k, for k > 0."""
-    return log_pair(k)
