@@ -209,3 +209,25 @@ def _quantile(q: jax.Array) -> jax.Array:
 def quantile(q: Number) -> Number:
     """The z with Φ(z) = q, for 0 ≤ q ≤ 1."""
     return _quantile_of_pair(q) if isinstance(q, Pair) else _quantile(jnp.asarray(q))
+
+
+def _upper_quantile_of_pair(log_p: Pair) -> Pair:
+    far = log_p.head < -1.4
+    near = -_quantile_of_pair(exp(where(far, -1.0, log_p)))
+    return where(far, _far(where(far, log_p, -2.0)), near)
+
+
+def _upper_quantile_slope(log_p: jax.Array) -> jax.Array:
+    return -jnp.exp(log_p - head(logpdf(_upper_quantile(log_p))))
+
+
+@with_derivatives(_upper_quantile_slope)
+def _upper_quantile(log_p: jax.Array) -> jax.Array:
+    return _upper_quantile_of_pair(Pair(log_p, jnp.zeros_like(log_p))).head
+
+
+def upper_quantile_of_log(log_p: Number) -> Number:
+    """The z with log Φ(−z) = log p ≤ 0, whose p may be too small for a number."""
+    if isinstance(log_p, Pair):
+        return _upper_quantile_of_pair(log_p)
+    return _upper_quantile(jnp.asarray(log_p))
