@@ -311,6 +311,26 @@ def ratio_slope(kappa: jax.Array) -> jax.Array:
     return jnp.sum(jnp.square(versine - mean) * e, 0) / jnp.sum(e, 0)
 
 
+@with_derivatives(lambda spread: -1 / ratio_slope(concentration(spread)))
+def concentration(spread: jax.Array) -> jax.Array:
+    """The κ with 1 − A(κ) = r, ∞ at r = 0 and 0 from r = 1 on.
+
+    Newton's steps from R (2 − R²)/(1 − R²), R = 1 − r, which is within a few per cent.
+    """
+    inside = (spread > 0) & (spread < 1)
+    r = jnp.where(inside, spread, 0.5)
+    start = (1 - r) * (1 + r * (2 - r)) / (r * (2 - r))
+
+    @apart
+    def step(_: Any, kappa: jax.Array) -> jax.Array:
+        nearer = kappa + (one_less_ratio(kappa) - r) / ratio_slope(kappa)
+        return jnp.maximum(nearer, 0.5 * kappa)
+
+    kappa = jax.lax.fori_loop(0, 6, step, start)
+    ends = jnp.where(spread <= 0, jnp.inf, jnp.where(spread >= 1, 0.0, jnp.nan))
+    return jnp.where(inside, kappa, ends).astype(spread.dtype)
+
+
 def variance(kappa: jax.Array) -> jax.Array:
     """E[θ²] over one turn."""
     zero = jnp.zeros_like(kappa)

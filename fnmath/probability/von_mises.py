@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from fnmath import _checks
 from fnmath.numerics._pairs import two_sum
+from fnmath.probability import _fitting
 from fnmath.probability import _von_mises_tails as _tails
 from fnmath.probability._evaluation import evaluated, where_known
 from fnmath.probability._families import Numbers
@@ -558,6 +559,47 @@ def kl(kappa_p: Numbers, loc_p: Numbers, kappa_q: Numbers, loc_q: Numbers) -> Fl
     """
     given = {"kappa_p": kappa_p, "loc_p": loc_p, "kappa_q": kappa_q, "loc_q": loc_q}
     return evaluated("kl", _kl, **given)
+
+
+def _estimated(x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The mean direction, and 1 − R as a mean of squares, which is right where it is small."""
+    sine, cosine = (_fitting.mean(f(x), w) for f in (jnp.sin, jnp.cos))
+    nowhere = (sine == 0) & (cosine == 0)
+    loc = jnp.arctan2(sine, jnp.where(nowhere, 1, cosine))
+    spread = _fitting.mean(2 * jnp.square(jnp.sin(0.5 * (x - loc))), w)
+    return loc[..., 0], spread[..., 0]
+
+
+def fit(
+    x: Float[Array, "*batch samples"], *, weights: Real[Array, "..."] | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """Parameters of the von Mises distribution that make the samples most likely.
+
+        R (cos μ, sin μ) = Σ wᵢ (cos xᵢ, sin xᵢ) / Σ wᵢ,    A(κ) = R
+
+    Args:
+        x: The samples, on the last axis, in radians.
+        weights: How much each sample counts, ≥ 0, in a shape that broadcasts to theirs; all alike
+            by default.
+
+    Returns:
+        The estimates κ, μ, each in the shape of the samples without their axis; κ is ∞ where all
+        samples are the same direction, and 0 where R is.
+
+    Raises:
+        TypeError: If the samples are not a floating-point array, or the weights not real numbers.
+        ValueError: If there is no axis of samples, or the weights do not broadcast to them.
+
+    Example:
+        >>> kappa, loc = fit(jnp.array([0.1, 0.4, 6.0, 7.0]))
+        >>> print(f"{kappa:.4f} {loc:.4f}")
+        7.7491 0.2344
+
+    Source:
+        Mardia and Jupp, Directional Statistics (2000), §5.3.1.
+    """
+    loc, spread = _estimated(*_fitting.samples("fit", x, weights))
+    return _fitting.of_dtype(x, _tails.concentration(spread), loc)
 
 
 def score(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "... 2"]:

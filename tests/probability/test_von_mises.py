@@ -260,3 +260,37 @@ def test_batches_and_dtypes():
     y = jax.eval_shape(von_mises.cdf, jnp.ones(3, jnp.bfloat16), jnp.ones((4, 1), jnp.bfloat16))
     assert y.dtype == jnp.bfloat16
     assert y.shape == (4, 3)
+
+
+@pytest.mark.usefixtures("x64")
+def test_fit_makes_the_samples_most_likely():
+    """Weighted, of directions nearly all alike and nearly of none, with its derivatives."""
+    rng = np.random.default_rng(0)
+    x = rng.vonmises(1.0, np.array([[0.2], [3.0], [400.0], [1e7]]), (4, 30))
+    weights = rng.uniform(0.5, 2, 30)
+
+    @jax.jit
+    def fitted(x, weights):
+        kappa, loc = von_mises.fit(x, weights=weights)
+        score = von_mises.score(x, kappa[:, None], loc[:, None])
+        by_x = jax.grad(lambda x: jnp.log(von_mises.fit(x, weights=weights)[0]).sum())(x)
+        return kappa, loc, jnp.sum(weights[:, None] * score, 1), by_x
+
+    kappa, loc, score, by_x = fitted(x, weights)
+    np.testing.assert_allclose(score * np.stack([kappa, 1 / np.sqrt(kappa)], 1), 0, atol=1e-7)
+    theirs = [stats.vonmises.fit(row, fscale=1)[:2] for row in x[:3]]
+    ours = fitted(x, jnp.ones(30))
+    np.testing.assert_allclose(np.stack(ours[:2], 1)[:3], theirs, 1e-6)
+    step = 1e-6 / np.sqrt(kappa)
+    ends = [np.log(fitted(jnp.asarray(x).at[:, 3].add(s), weights)[0]) for s in (step, -step)]
+    np.testing.assert_allclose((ends[0] - ends[1]) / (2 * step) / by_x[:, 3], 1, 1e-4)
+
+
+def test_fit_of_one_direction_and_of_none():
+    x = jnp.array([[0.3, 0.3 + 0.0], [0.0, jnp.pi], [0.3, jnp.nan]])
+    kappa, loc = von_mises.fit(x)
+    assert kappa[0] > 1e12
+    np.testing.assert_allclose(loc[0], 0.3, 1e-6)
+    np.testing.assert_allclose(kappa[1], 0, atol=1e-6)
+    assert jnp.isnan(kappa[2])
+    assert jnp.isnan(loc[2])
