@@ -48,8 +48,8 @@ _PLAIN = {
 def prepare() -> None:
     """Let ``start`` choose more than LLVM's optimisations, and lowering keep its context.
 
-    A third of the time that one operation takes is that of a new context, with all its dialects; and
-    a tenth of what large programs take is for the lines of source that each operation came from.
+    A third of the time that one operation takes is that of a new context, with all its dialects;
+    and a tenth of what large programs take is for the lines that each operation came from.
     """
     jax.config.update("jax_traceback_in_locations_limit", 0)  # where each operation came from
     if hasattr(compiler, "get_compile_options"):

@@ -276,7 +276,7 @@ def test_fit_makes_the_samples_most_likely():
         by_x = jax.grad(lambda x: jnp.log(von_mises.fit(x, weights=weights)[0]).sum())(x)
         return kappa, loc, jnp.sum(weights[:, None] * score, 1), by_x
 
-    kappa, loc, score, by_x = fitted(x, weights)
+    kappa, _, score, by_x = fitted(x, weights)
     np.testing.assert_allclose(score * np.stack([kappa, 1 / np.sqrt(kappa)], 1), 0, atol=1e-7)
     theirs = [stats.vonmises.fit(row, fscale=1)[:2] for row in x[:3]]
     ours = fitted(x, jnp.ones(30))
