@@ -26,7 +26,7 @@ def _of_jax(module: str) -> Any:
 
 compiler, mlir = _of_jax("compiler"), _of_jax("interpreters.mlir")
 # What makes programs quicker and not right, and what is of dtypes that nothing here has. XLA passes
-# over the whole program for each, some until nothing changes: a fifth of its time. Not here are
+# over the whole program for each, some until nothing changes. Not here are
 # algsimp, without which it cannot pad by less than nothing, and tree_reduction_rewriter, without
 # which sums lose the digits that a user has.
 _NEEDLESS = (
