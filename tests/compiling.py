@@ -25,31 +25,15 @@ def _of_jax(module: str) -> Any:
 
 
 compiler, mlir = _of_jax("compiler"), _of_jax("interpreters.mlir")
-# What makes programs quicker and not right, and what is of dtypes that nothing here has. XLA passes
-# over the whole program for each, some until nothing changes. Not here are
-# algsimp, without which it cannot pad by less than nothing, and tree_reduction_rewriter, without
-# which sums lose the digits that a user has.
-_NEEDLESS = (
-    *("constant_folding", "reshape-mover"),
-    *("simplify-while-loops", "simplify-conditional", "simplify-sorts"),
-    *("while-loop-invariant-code-motion", "while-loop-constant-sinking"),
-    *(f"float-normalization-{few}" for few in ("s4", "u4", "f4e2m1fn", "f8e3m4", "f8e8m0fnu")),
-    *(f"float-normalization-f8e4m3{kind}" for kind in ("", "fn", "fnuz", "b11fnuz")),
-    *(f"float-normalization-f8e5m2{kind}" for kind in ("", "fnuz")),
-)
 # XLA's options for programs that need not be fast.
-_PLAIN = {
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-    "xla_disable_hlo_passes": ",".join(_NEEDLESS),
-}
+_PLAIN = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
 def prepare() -> None:
     """Let ``start`` choose more than LLVM's optimisations, and lowering keep its context.
 
     A third of the time that one operation takes is that of a new context, with all its dialects;
-    and a tenth of what large programs take is for the lines that each operation came from.
+    and some per cent of what large programs take are for the lines that each operation came from.
     """
     jax.config.update("jax_traceback_in_locations_limit", 0)  # where each operation came from
     if hasattr(compiler, "get_compile_options"):
