@@ -17,7 +17,6 @@ from fnmath.numerics import with_derivatives
 
 Elementwise = Callable[..., jax.Array]
 INTEGRALS = ("cdf", "logcdf", "sf", "logsf")
-NAMES = ("pdf", "logpdf", *INTEGRALS, "ppf", "isf", "sample", "mean", "variance")
 
 
 class Family(NamedTuple):
