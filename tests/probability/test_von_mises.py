@@ -33,6 +33,14 @@ def mistakes():
         came = f"{name}: kappa (3,) and loc (2,) must have shapes that broadcast"
         if name != "circular_variance":
             yield Mistake(f, (*at, three, two), {}, ValueError, came)
+    came = "fit: x has dtype int32; wanted a floating dtype; did you mean x.astype(jnp.float32)?"
+    yield Mistake(von_mises.fit, (jnp.ones(3, int),), {}, TypeError, came)
+    came = "fit: weights has dtype complex64; wanted real numbers"
+    yield Mistake(von_mises.fit, (three,), {"weights": 1j * three}, TypeError, came)
+    came = "fit: x has shape (); wanted at least 1 axis, (*batch samples); did you mean x[None]?"
+    yield Mistake(von_mises.fit, (jnp.ones(()),), {}, ValueError, came)
+    came = "fit: weights (2,) must broadcast to x (3,)"
+    yield Mistake(von_mises.fit, (three,), {"weights": two}, ValueError, came)
     came = "kl: kappa_p has dtype complex64; wanted real numbers"
     yield Mistake(von_mises.kl, (1j * two, two, two, two), {}, TypeError, came)
     came = "kl: kappa_p (3,) and loc_p (2,) and kappa_q (2,) and loc_q (2,) must have shapes"
@@ -278,9 +286,9 @@ def test_fit_makes_the_samples_most_likely():
 
     kappa, _, score, by_x = fitted(x, weights)
     np.testing.assert_allclose(score * np.stack([kappa, 1 / np.sqrt(kappa)], 1), 0, atol=1e-7)
-    theirs = [stats.vonmises.fit(row, fscale=1)[:2] for row in x[:3]]
+    theirs = [stats.vonmises.fit(row, fscale=1)[:2] for row in x]
     ours = fitted(x, jnp.ones(30))
-    np.testing.assert_allclose(np.stack(ours[:2], 1)[:3], theirs, 1e-6)
+    np.testing.assert_allclose(np.stack(ours[:2], 1), theirs, 1e-6)
     step = 1e-6 / np.sqrt(kappa)
     ends = [np.log(fitted(jnp.asarray(x).at[:, 3].add(s), weights)[0]) for s in (step, -step)]
     np.testing.assert_allclose((ends[0] - ends[1]) / (2 * step) / by_x[:, 3], 1, 1e-4)
@@ -294,3 +302,7 @@ def test_fit_of_one_direction_and_of_none():
     np.testing.assert_allclose(kappa[1], 0, atol=1e-6)
     assert jnp.isnan(kappa[2])
     assert jnp.isnan(loc[2])
+    square = jnp.array([1.0, -1.0, 3.0, -3.0]) * (jnp.pi / 4)  # whose sums are 0 to the last bit
+    (kappa, loc), slopes = von_mises.fit(square), jax.jacobian(von_mises.fit)(square)
+    assert kappa == loc == 0
+    assert jnp.isfinite(jnp.stack(slopes)).all()
