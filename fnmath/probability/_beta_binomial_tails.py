@@ -73,7 +73,7 @@ def log_terms(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> Pair:
     return summed(*(p for g in above for p in g), *(p for g in below for p in negative(g)))
 
 
-def _rise(a: jax.Array, k: jax.Array) -> jax.Array:
+def rise(a: jax.Array, k: jax.Array) -> jax.Array:
     """ψ(a + k) − ψ(a)."""
     return jnp.log1p(k / a) + over_logarithm(a, k)
 
@@ -81,7 +81,7 @@ def _rise(a: jax.Array, k: jax.Array) -> jax.Array:
 @shared
 def log_by_a(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     """The derivative of log P by a: ψ(a + k) − ψ(a) − ψ(s + n) + ψ(s)."""
-    return _rise(a, k) - _rise(a + b, n)
+    return rise(a, k) - rise(a + b, n)
 
 
 def log_by_b(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -215,22 +215,30 @@ def mass(k, n, a, b):
 BLOCK = 32
 
 
-def _entropy(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    block = jnp.arange(BLOCK, dtype=a.dtype).reshape(-1, *(1,) * a.ndim)
-    most = jax.lax.stop_gradient(jnp.max(n, initial=0))
+def _mean_over_counts(of_k: Callable) -> Callable:
+    """Σₖ P(k) g(k, log P(k), n, a, b), block by block, differentiated forwards."""
 
-    @apart
-    def step(state: tuple) -> tuple:
-        start, total = state
-        k = start + block
-        inside = k <= n
-        of = (jnp.broadcast_to(t, (BLOCK, *a.shape)) for t in (n, a, b))
-        log_p = log_mass(jnp.where(inside, k, 0), *of)
-        p = jnp.exp(log_p)
-        return start + BLOCK, total - jnp.sum(jnp.where(inside & (p > 0), p * log_p, 0), 0)
+    def expectation(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+        block = jnp.arange(BLOCK, dtype=a.dtype).reshape(-1, *(1,) * a.ndim)
+        most = jax.lax.stop_gradient(jnp.max(n, initial=0))
 
-    start = jnp.zeros((), a.dtype), jnp.zeros_like(a)
-    return jax.lax.while_loop(lambda state: state[0] <= most, step, start)[1]
+        @apart
+        def step(state: tuple) -> tuple:
+            start, total = state
+            inside = start + block <= n
+            k = jnp.where(inside, start + block, 0)
+            of = [jnp.broadcast_to(t, (BLOCK, *a.shape)) for t in (n, a, b)]
+            log_p = log_mass(k, *of)
+            p = jnp.exp(log_p)
+            terms = jnp.where(inside & (p > 0), p * of_k(k, log_p, *of), 0)
+            return start + BLOCK, total + jnp.sum(terms, 0)
+
+        start = jnp.zeros((), a.dtype), jnp.zeros_like(a)
+        return jax.lax.while_loop(lambda state: state[0] <= most, step, start)[1]
+
+    return forwards(expectation, 3)
 
 
-entropy = forwards(_entropy, 3)
+entropy = _mean_over_counts(lambda k, log_p, *of: -log_p)
+information_by_a = _mean_over_counts(lambda k, log_p, *of: jnp.square(log_by_a(k, *of)))
+information_by_both = _mean_over_counts(lambda k, log_p, *of: log_by_a(k, *of) * log_by_b(k, *of))

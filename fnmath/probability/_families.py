@@ -18,6 +18,8 @@ Source: Figurnov, Mohamed and Mnih, Implicit reparameterization gradients (2018)
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ from fnmath.probability._numbers import (
     Formula,
     Function,
     Number,
+    all_in_pairs,
     exp,
     head,
     in_pairs,
@@ -312,14 +315,15 @@ def information(
     function: str, entries: Callable[..., Any], known: Callable[..., jax.Array], **parameters: Any
 ) -> jax.Array:
     """The symmetric matrix whose rows, up to the diagonal, are the entries, formulas of θ."""
-    n = len(entries(*(jnp.ones(()) for _ in parameters)))
+    below = all_in_pairs(lambda *of: tuple(itertools.chain(*entries(*of))), known=known)
 
-    def entry(i: int, j: int) -> jax.Array:
-        i, j = max(i, j), min(i, j)
-        formula = in_pairs(lambda *of: entries(*of)[i][j] + 0 * of[0], known=known)
-        return evaluated(function, formula, **parameters)
+    def matrix(*of: jax.Array) -> jax.Array:
+        found = below(*of)
+        rows = range(math.isqrt(2 * len(found)))
+        at = [[found[max(i, j) * (max(i, j) + 1) // 2 + min(i, j)] for j in rows] for i in rows]
+        return jnp.stack([jnp.stack(row, -1) for row in at], -2)
 
-    return jnp.stack([jnp.stack([entry(i, j) for j in range(n)], -1) for i in range(n)], -2)
+    return evaluated(function, matrix, **parameters)
 
 
 def finite_scale(loc: jax.Array, scale: jax.Array) -> jax.Array:

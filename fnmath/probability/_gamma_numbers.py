@@ -64,3 +64,14 @@ def trigamma(a: Number) -> Number:
     at_y = w + 0.5 * w * w + w * w * w * polynomial(_BERNOULLI, w * w, 4)
     inverses = 1 / steps
     return at_y + where(stepped, total(inverses * inverses, 0), 0.0)
+
+
+def trigamma_excess(a: Number) -> Number:
+    """What ψ′(a) has beyond 1/a + 1/(2a²), about 1/(6a³), or 1/(2a²) for small a.
+
+    No step is a difference: one down adds ½ (1/a − 1/(a + 1))².
+    """
+    _, w, steps, stepped = _stepped(a)
+    at_y = w * w * w * polynomial(_BERNOULLI, w * w, 4)
+    gaps = 1 / (steps * (steps + 1.0))
+    return at_y + where(stepped, 0.5 * total(gaps * gaps, 0), 0.0)

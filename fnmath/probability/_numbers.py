@@ -451,6 +451,7 @@ def tan(a: Number) -> Number:
 
 
 Formula = Callable[..., Any]
+Several = Callable[..., tuple[Number, ...]]  # formulas that are written as one
 Function = Callable[..., jax.Array]
 
 
@@ -463,12 +464,18 @@ def in_pairs(
     is given, those of the formula in plain numbers. Value and derivatives are nan where an argument
     is, or where ``known(*args)`` says that the arguments have no meaning.
     """
-    judged = functools.partial(_judged, known)
-    value = _read_in_pairs((formula,), judged)
     if partials:
+        value = _read_in_pairs(_alone(formula), functools.partial(_judged, known))
         return with_derivatives(*partials)(lambda *args: value(*args)[0])
-    both = _side_by_side((formula,), judged)
-    return lambda *args: both(*args)[0]
+    alone = all_in_pairs(_alone(formula), known=known)
+    return lambda *args: alone(*args)[0]
+
+
+def all_in_pairs(
+    formulas: Several, *, known: Callable[..., jax.Array] | None = None
+) -> Callable[..., tuple[jax.Array, ...]]:
+    """As ``in_pairs`` of several formulas, written as one function, with their own derivatives."""
+    return _side_by_side(formulas, functools.partial(_judged, known))
 
 
 def with_slopes(
@@ -480,7 +487,7 @@ def with_slopes(
     derivatives are those of plain numbers.
     """
     judged = functools.partial(_judged, known)
-    value = _read_in_pairs((formula,), judged)
+    value = _read_in_pairs(_alone(formula), judged)
     evaluated = jax.custom_jvp(lambda *args: value(*args)[0])
 
     def rule(args: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
@@ -492,7 +499,11 @@ def with_slopes(
         y = evaluated(*args)
         if not moving:
             return y, jnp.zeros_like(y)
-        found = _side_by_side(tuple(slope for slope, _ in moving), judged)(*args)
+
+        def wanted(*numbers: Number) -> tuple[Number, ...]:
+            return tuple(slope(*numbers) for slope, _ in moving)
+
+        found = _side_by_side(wanted, judged)(*args)
         terms = (s * tangent for s, (_, tangent) in zip(found, moving, strict=True))
         return y, functools.reduce(jnp.add, terms)
 
@@ -506,7 +517,11 @@ def _judged(known: Callable[..., jax.Array] | None, *args: jax.Array) -> jax.Arr
     return no_nan if known is None else no_nan & known(*args)
 
 
-def _read_in_pairs(formulas: tuple[Formula, ...], judged: Callable[..., jax.Array]) -> Callable:
+def _alone(formula: Formula) -> Several:
+    return lambda *args: (formula(*args),)
+
+
+def _read_in_pairs(formulas: Several, judged: Callable[..., jax.Array]) -> Callable:
     """The values of the formulas, each rounded once."""
 
     @apart
@@ -514,20 +529,20 @@ def _read_in_pairs(formulas: tuple[Formula, ...], judged: Callable[..., jax.Arra
         args = tuple(jnp.broadcast_arrays(*args))
         pairs = [Pair(a, jnp.zeros_like(a)) for a in args]
         meant, like = judged(*args), args[0]
-        found = (jnp.broadcast_to(head(f(*pairs)), like.shape) for f in formulas)
+        found = (jnp.broadcast_to(head(y), like.shape) for y in formulas(*pairs))
         return tuple(jnp.where(meant, y, jnp.nan).astype(like.dtype) for y in found)
 
     return values
 
 
-def _side_by_side(formulas: tuple[Formula, ...], judged: Callable[..., jax.Array]) -> Callable:
+def _side_by_side(formulas: Several, judged: Callable[..., jax.Array]) -> Callable:
     """The values of the formulas, with the derivatives that they have in plain numbers."""
 
     @apart
     def plain(*args: jax.Array) -> tuple[jax.Array, ...]:
         args = tuple(jnp.broadcast_arrays(*args))
         meant = jnp.where(judged(*args), 1, jnp.nan).astype(args[0].dtype)
-        return tuple(head(f(*args)) * meant for f in formulas)
+        return tuple(head(y) * meant for y in formulas(*args))
 
     evaluated = jax.custom_jvp(_read_in_pairs(formulas, judged))
     evaluated.defjvp(lambda args, tangents: (evaluated(*args), jax.jvp(plain, args, tangents)[1]))

@@ -19,10 +19,22 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from fnmath import _checks
 from fnmath.numerics._sharing import shared
 from fnmath.probability import _beta_binomial_tails as _tails
+from fnmath.probability import _fitting
 from fnmath.probability._counts import count_quantile, is_count
-from fnmath.probability._evaluation import evaluated, floating_dtype, score_of, where_known
+from fnmath.probability._evaluation import (
+    evaluated,
+    floating_dtype,
+    observations,
+    score_of,
+    symmetric,
+    where_known,
+)
 from fnmath.probability._families import Numbers
+from fnmath.probability._log_gammas import trigamma_difference
 from fnmath.probability._sampling import target_shape
+
+# Of a fit: the least share of successes, the largest s, and after how many steps it stays.
+LEAST, MOST, STEPS = 1e-6, 1e6, 60
 
 
 def _known(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -119,6 +131,44 @@ def _quantile(kind: str):
         return jnp.where(known, found(*jax.lax.stop_gradient(some)), jnp.nan)
 
     return function
+
+
+def _fitted(k: jax.Array, n: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Newton's steps, and Minka's, which never descend, where the likelihood is not concave."""
+
+    def mean(values: jax.Array) -> jax.Array:
+        return jnp.sum(w * values, -1, keepdims=True)
+
+    def step(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        a, b = state
+        rises = [mean(_tails.rise(*of)) for of in ((a, k), (b, n - k), (a + b, n))]
+        by_a, by_b = rises[0] - rises[2], rises[1] - rises[2]
+        aa, bb, both = (mean(trigamma_difference(*of)) for of in ((a, k), (b, n - k), (a + b, n)))
+        det = aa * bb - both * (aa + bb)
+        concave = (aa > both) & (det > 0)
+        det = jnp.where(concave, det, 1)
+        newton = (
+            a + ((bb - both) * by_a + both * by_b) / det,
+            b + ((aa - both) * by_b + both * by_a) / det,
+        )
+        minka = a * rises[0] / rises[2], b * rises[1] / rises[2]
+        return tuple(
+            jnp.clip(jnp.where(concave, x, y), 0.5 * old, 2 * old)
+            for x, y, old in zip(newton, minka, state, strict=True)
+        )
+
+    p = mean(k) / mean(n)
+    p, q = jnp.clip(p, LEAST, 1), jnp.clip(1 - p, LEAST, 1)
+    pairs = mean(n * (n - 1))
+    beyond = mean(k * (k - 1)) / p + mean((n - k) * (n - k - 1)) / q - pairs
+    spread = beyond > 0
+    # As many as have the mean and the variance: of chances that vary by p q/(s + 1).
+    total = jnp.clip(pairs / jnp.where(spread, beyond, 1) - 1, 0.01, MOST)
+    a, b = _fitting.repeated(step, (p * total, q * total), STEPS)
+    return (
+        jnp.where(spread, jnp.minimum(a, MOST), p * MOST)[..., 0],
+        jnp.where(spread, jnp.minimum(b, MOST), q * MOST)[..., 0],
+    )
 
 
 def pmf(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "..."]:
@@ -543,6 +593,41 @@ def entropy(n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "..."]:
     return evaluated("entropy", _of_parameters(_tails.entropy), n=n, a=a, b=b)
 
 
+def fit(
+    k: Numbers, n: Numbers, *, weights: Numbers | None = None
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """Shapes of the beta-binomial law that make counts most likely.
+
+        mean ψ(k + a) − ψ(a) = mean ψ(n + s) − ψ(s) = mean ψ(n − k + b) − ψ(b)
+
+    by 60 steps of Newton's method, or of Minka's where the likelihood is not concave. Counts that
+    vary no more than binomial ones give s = 10⁶, of which the law is all but binomial.
+
+    Args:
+        k: The counts, on the last axis.
+        n: The numbers of trials, of the same shape or one that broadcasts.
+        weights: How much each count counts, weights ≥ 0 that broadcast with them; by default all
+            count 1.
+
+    Returns:
+        The shapes a and b, for each entry of the batch.
+
+    Raises:
+        TypeError: If an argument is not an array of real numbers.
+        ValueError: If the shapes do not broadcast, or there is no axis of samples.
+
+    Example:
+        >>> a, b = fit(jnp.array([1, 2, 4, 9, 3, 0]), 10)
+        >>> print(f"{a:.2f} {b:.2f}")
+        0.78 1.59
+
+    Source:
+        Minka, Estimating a Dirichlet distribution (2000), §3; Johnson, Kemp and Kotz, Univariate
+        Discrete Distributions (2005), §6.2.2.
+    """
+    return _fitted(*observations("fit", weights, k=k, n=n))
+
+
 def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the probability by the shapes of the beta-binomial law.
 
@@ -570,3 +655,40 @@ def score(k: Numbers, n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "... 2
         ``scipy.stats.betabinom``.
     """
     return score_of("score", _at_counts(_tails.log_mass, -jnp.inf), (2, 3), k=k, n=n, a=a, b=b)
+
+
+def fisher_information(n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "... 2 2"]:
+    """Fisher information, per count, of the shapes of the beta-binomial law.
+
+        Σₖ P(k) s(k) s(k)ᵀ        of the score s
+
+    Args:
+        n: The number n ≥ 0 of trials, a whole number; nan is returned elsewhere.
+        a: The shape a > 0 of the chance at 0, likewise.
+        b: The shape b > 0 of the chance at 1, likewise.
+
+    Returns:
+        For each entry of the parameters broadcast with each other a matrix, of a and b, on two new
+        last axes.
+
+    Raises:
+        TypeError: If an argument is not an array of real numbers.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> print(fisher_information(10, 2.0, 3.0).round(4))
+        [[ 0.259  -0.1524]
+         [-0.1524  0.1112]]
+
+    Source:
+        Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §6.2.2, for the law.
+    """
+
+    def of_b(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+        return _tails.information_by_a(n, b, a)  # the law of n − k
+
+    entries = (_tails.information_by_a, _tails.information_by_both, of_b)
+    aa, ab, bb = (
+        evaluated("fisher_information", _of_parameters(f), n=n, a=a, b=b) for f in entries
+    )
+    return symmetric((aa, ab), (bb,))

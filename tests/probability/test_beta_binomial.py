@@ -27,12 +27,16 @@ def mistakes():
         yield Mistake(g, (1j * two, two, two, two), {}, TypeError, came)
         came = f"{name}: {at} (3,) and n (2,) and a (2,) and b (2,) must have shapes that broadcast"
         yield Mistake(g, (three, two, two, two), {}, ValueError, came)
-    for name in (*MOMENTS, "sample"):
+    for name in (*MOMENTS, "fisher_information", "sample"):
         at, g = (jax.random.key(0),) * (name == "sample"), getattr(beta_binomial, name)
         came = f"{name}: n has dtype complex64; wanted real numbers"
         yield Mistake(g, (*at, 1j * two, two, two), {}, TypeError, came)
         came = f"{name}: n (3,) and a (2,) and b (2,) must have shapes that broadcast"
         yield Mistake(g, (*at, three, two, two), {}, ValueError, came)
+    came = "fit: k has dtype complex64; wanted real numbers"
+    yield Mistake(beta_binomial.fit, (1j * two, two), {}, TypeError, came)
+    came = "fit: k (3,) and n (2,) must have shapes that broadcast"
+    yield Mistake(beta_binomial.fit, (three, two), {}, ValueError, came)
 
 
 MISTAKES = list(mistakes())
@@ -182,18 +186,54 @@ def test_edges():
         assert np.isnan(y[usual if usual == 3 else 4 :]).all(), name
 
 
-def test_score_has_mean_0_and_probabilities_sum_to_1():
-    k = np.arange(31.0)
-    with jax.enable_x64(True):
-        p, score = jax.jit(
-            lambda k: (
-                beta_binomial.pmf(k, 30.0, 0.7, 2.5),
-                beta_binomial.score(k, 30.0, 0.7, 2.5),
-            )
-        )(k)
-        p, score = np.asarray(p), np.asarray(score)
-    np.testing.assert_allclose(p.sum(), 1, 1e-13)
-    np.testing.assert_allclose(p @ score, 0, atol=1e-13)
+@pytest.mark.usefixtures("x64")
+def test_score_has_mean_0_and_the_information_as_covariance():
+    """Of probabilities that sum to 1; more counts than a block has, and none at all."""
+    k = np.arange(76.0)
+    of = np.array([(75.0, 0.7, 2.5), (30.0, 40.0, 20.0), (0.0, 1.0, 3.0)])
+
+    @jax.jit
+    def everything(k, n, a, b):
+        by = beta_binomial.score(k, n, a, b)
+        return beta_binomial.pmf(k, n, a, b), by, beta_binomial.fisher_information(n, a, b)[:, 0]
+
+    p, score, information = map(np.array, everything(k, *of.T[..., None]))
+    np.testing.assert_allclose(p.sum(1), 1, 1e-13)
+    score = np.where(p[..., None] > 0, score, 0)
+    np.testing.assert_allclose(np.einsum("bk,bki->bi", p, score), 0, atol=1e-13)
+    wanted = np.einsum("bk,bki,bkj->bij", p, score, score)
+    np.testing.assert_allclose(information, wanted, 1e-12, 1e-30)
+
+
+@pytest.mark.usefixtures("x64")
+def test_fit_is_where_the_mean_score_is_0():
+    """Of drawn counts, many trials or few, alike or not; weights count as repetitions."""
+    rng = np.random.default_rng(1)
+    n = np.stack([np.full(300, m) for m in (10, 100, 50, 2000)] + [rng.integers(0, 40, 300)])
+    a, b = np.array([(2, 3), (0.1, 0.1), (0.05, 5), (30, 2), (4, 1)]).T[..., None]
+    k, w = stats.betabinom.rvs(n, a, b, random_state=rng), rng.integers(0, 3, 300)
+
+    @jax.jit
+    def found(k, n, w):
+        fits = [beta_binomial.fit(k, n), beta_binomial.fit(k, n, weights=w)]
+        of = [(k, n, a[:, None], b[:, None]) for a, b in fits]
+        return fits, [beta_binomial.score(*args) for args in of]
+
+    fits, scores = found(k, n, w)
+    for score, weights in zip(scores, (np.ones(300), w), strict=True):
+        by = np.array(score)
+        mean = np.einsum("bki,k->bi", by, weights / weights.sum())
+        np.testing.assert_allclose(mean / by.std(1), 0, atol=1e-10)
+    near = np.abs(np.log(np.array(fits[0]) / [a[:, 0], b[:, 0]]))
+    assert (near < 0.6).all(), near
+
+
+def test_fit_of_counts_that_vary_no_more_than_binomial_ones():
+    """A law as good as binomial, which has the mean of the counts."""
+    k = jnp.array([[0.0, 0.0, 0.0], [3.0, 3.0, 3.0], [5.0, 5.0, 5.0], [2.0, 3.0, 4.0]])
+    a, b = jax.jit(beta_binomial.fit)(k, 5)
+    np.testing.assert_allclose(a, [1, 6e5, 1e6, 6e5], 1e-5)
+    np.testing.assert_allclose(b, [1e6, 4e5, 1, 4e5], 1e-5)
 
 
 def test_moments():

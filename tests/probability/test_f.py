@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 from scipy import stats
 
 from fnmath.probability import f
@@ -29,12 +30,14 @@ def mistakes():
         came = f"{name}: {at} (3,) and dfn (2,) and dfd (2,) and loc () and scale ()"
         came += " must have shapes that broadcast"
         yield Mistake(g, (three, two, two), {}, ValueError, came)
-    for name in (*MOMENTS, "sample"):
+    for name in (*MOMENTS, "fisher_information", "sample"):
         at, g = (jax.random.key(0),) * (name == "sample"), getattr(f, name)
         came = f"{name}: dfn has dtype complex64; wanted real numbers"
         yield Mistake(g, (*at, 1j * two, two), {}, TypeError, came)
         came = f"{name}: dfn (3,) and dfd (2,) and loc () and scale () must have shapes"
         yield Mistake(g, (*at, three, two), {}, ValueError, f"{came} that broadcast")
+    came = "fit: x has dtype int32; wanted floating-point numbers"
+    yield Mistake(f.fit, (jnp.ones(3, int),), {}, TypeError, came)
 
 
 MISTAKES = list(mistakes())
@@ -192,3 +195,65 @@ def test_batches_and_dtypes():
     y = jax.eval_shape(f.cdf, jnp.ones(3, jnp.bfloat16), of, of)
     assert y.dtype == jnp.bfloat16
     assert y.shape == (4, 3)
+
+
+@pytest.mark.usefixtures("x64")
+def test_information_is_the_mean_of_products_of_scores():
+    """By the trapezoid rule over log(u/v), where the integrand is smooth and falls off."""
+    t, step = np.linspace(-100, 100, 20_001, retstep=True)
+    rows = np.array([(5.0, 3.0, 2.0), (9.0, 40.0, 0.5), (200.0, 300.0, 1.0), (1.5, 0.7, 3.0)])
+    score, information = jax.jit(f.score), jax.jit(f.fisher_information)
+    matrices = np.array(information(rows[:, 0], rows[:, 1], 0.0, rows[:, 2]))
+    for (m, n, scale), found in zip(rows, matrices, strict=True):
+        log_u, log_v = -np.logaddexp(0, -t), -np.logaddexp(0, t)
+        mass = np.exp(0.5 * (m * log_u + n * log_v) - scipy.special.betaln(m / 2, n / 2)) * step
+        by = np.array(score(scale * np.exp(t) * n / m, m, n, 0.0, scale))
+        by = by[:, [0, 1, 2, 3] if m > 4 else [0, 1, 3]]
+        wanted = np.einsum("n,ni,nj->ij", mass, by, by)
+        assert np.isnan(found[2]).all() == (m <= 4)
+        known = found if m > 4 else np.delete(np.delete(found, 2, 0), 2, 1)
+        np.testing.assert_allclose(known, wanted, 1e-8)
+
+
+@pytest.mark.last_digits
+def test_information_in_single_precision():
+    """Where the trigammas cancel: of many degrees of freedom, and of few beside many."""
+    m, n = np.float32([(2e5, 1e5), (1e-3, 50.0), (3e4, 2.0), (6.0, 8.0)]).T
+    found = jax.jit(f.fisher_information)(m, n)
+
+    def exact(m, n):
+        a, b = m / 2, n / 2
+        s, by = a + b, functools.partial(mpmath.polygamma, 1)
+        twice = 2 / s - 1 / (s + 1)
+        return (by(a) - by(s) - b / a * twice) / 4, (twice - by(s)) / 4
+
+    with mpmath.workdps(40):
+        of = zip(m.tolist(), n.tolist(), strict=True)
+        wanted = [exact(mpmath.mpf(p), mpmath.mpf(q)) for p, q in of]
+    assert_within_ulp(found[:, 0, 0], [float(w[0]) for w in wanted], 4)
+    assert_within_ulp(found[:, 0, 1], [float(w[1]) for w in wanted], 4)
+    assert np.isnan(jax.jit(f.fisher_information)(-1.0, 3.0)).all()
+
+
+@pytest.mark.usefixtures("x64")
+def test_fit_is_where_the_mean_score_is_0():
+    """Of drawn samples, in all sizes of degrees of freedom; weights count as repetitions."""
+    rng = np.random.default_rng(4)
+    laws_of = [(3, 4), (0.3, 9), (40, 100), (0.05, 0.1), (12, 1)]
+    x = np.stack([stats.f.rvs(m, n, size=400, random_state=rng) for m, n in laws_of])
+    w = rng.integers(0, 3, 400)
+    found = jax.jit(lambda x, w: (f.fit(x), f.fit(x, weights=w)))(x, w)
+    score, information = jax.jit(f.score), jax.jit(f.fisher_information)
+    for (m, n), weights in zip(found, (np.ones(400), w), strict=True):
+        by = score(x, m[:, None], n[:, None])[..., :2]
+        mean = np.einsum("bni,n->bi", by, weights / weights.sum())
+        spread = np.sqrt(np.diagonal(information(m, n)[:, :2, :2], 0, 1, 2))
+        np.testing.assert_allclose(mean / spread, 0, atol=1e-10)
+    near = np.abs(np.log(np.transpose(found[0]) / laws_of))
+    assert (near < 0.5).all(), near  # three standard errors, or less
+
+
+def test_fit_without_a_bound():
+    """Samples that are all but one number: as sure as the fit can be."""
+    m, n = f.fit(jnp.array([0.99999, 1.0, 1.00001]))
+    assert min(m, n) > 1e5
