@@ -24,13 +24,19 @@ from fnmath.probability._evaluation import (
     sample_shape,
     score_of,
 )
+from fnmath.probability._families import finite_scale, information
+from fnmath.probability._gamma_numbers import half_step_excess
 from fnmath.probability._log_gammas import digamma
+from fnmath.probability._numbers import Number
+
+
+def _known(df: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
+    return (df > 0) & (df < jnp.inf) & finite_scale(loc, scale)
 
 
 def _valid(df: jax.Array, loc: jax.Array, scale: jax.Array, value: jax.Array) -> jax.Array:
     """The value, nan where a parameter is outside its domain."""
-    known = (df > 0) & (df < jnp.inf) & (scale > 0) & (scale < jnp.inf) & jnp.isfinite(loc)
-    return jnp.where(known, value, jnp.nan)
+    return jnp.where(_known(df, loc, scale), value, jnp.nan)
 
 
 def _moved(kind: str):
@@ -52,6 +58,16 @@ def _entropy(df: jax.Array, loc: jax.Array, scale: jax.Array) -> jax.Array:
     slope = jax.jvp(student_constant, (0.5 * df,), (jnp.ones_like(df),))[1]
     standard = 0.5 * (1 + 1 / df) * (1 - df * slope) + student_constant(0.5 * df)
     return _valid(df, loc, scale, standard + jnp.log(scale))
+
+
+def _information(df: Number, loc: Number, scale: Number) -> tuple[tuple[Number, ...], ...]:
+    """The rows of the matrix of ν, μ and σ up to the diagonal."""
+    per = (df + 3.0) * scale
+    return (
+        (half_step_excess(df),),
+        (0.0, (df + 1.0) / (per * scale)),
+        (-2 / ((df + 1.0) * per), 0.0, 2 * df / (per * scale)),
+    )
 
 
 def _df_of(log_w: jax.Array, w: jax.Array, nu: jax.Array) -> jax.Array:
@@ -605,3 +621,36 @@ def score(
         §28.4.
     """
     return score_of("score", _tails.log_density, (1, 2, 3), x=x, df=df, loc=loc, scale=scale)
+
+
+def fisher_information(
+    df: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "... 3 3"]:
+    """Fisher information, per observation, of the parameters of Student's law.
+
+        of ν: ¼ (ψ′(ν/2) − ψ′((ν + 1)/2)) − (ν + 5)/(2ν (ν + 1) (ν + 3))
+        of ν with σ: −2/(σ (ν + 1) (ν + 3)),    of μ with ν or σ: 0
+        of μ: (ν + 1)/((ν + 3) σ²),    of σ: 2ν/((ν + 3) σ²)
+
+    Args:
+        df: The degrees of freedom ν > 0; nan is returned elsewhere.
+        loc: The location μ, where it is symmetric.
+        scale: The scale σ > 0, in the units of x, likewise.
+
+    Returns:
+        For each entry of the parameters broadcast with each other a matrix, of ν, μ and σ, on two
+        new last axes.
+
+    Raises:
+        TypeError: If an argument is not real.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> print(*(f"{entry:.4f}" for entry in fisher_information(3.0, 0.0, 2.0).ravel()))
+        0.0169 0.0000 -0.0417 0.0000 0.1667 0.0000 -0.0417 0.0000 0.2500
+
+    Source:
+        Lange, Little and Taylor, Robust statistical modeling using the t distribution (1989),
+        appendix B.
+    """
+    return information("fisher_information", _information, _known, df=df, loc=loc, scale=scale)

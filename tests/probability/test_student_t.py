@@ -1,11 +1,15 @@
 """Student's law: against SciPy and 40 digits, and what every law promises."""
 
+import functools
+
+import jax
 import mpmath
 import numpy as np
 import pytest
 from scipy import stats
 
 from fnmath.probability import student_t
+from tests.helpers import assert_within_ulp
 from tests.probability import shape_laws as laws
 
 ARGUMENTS = {
@@ -22,6 +26,7 @@ ARGUMENTS = {
     "mode": ("df", "loc", "scale"),
     "entropy": ("df", "loc", "scale"),
     "score": ("x", "df", "loc", "scale"),
+    "fisher_information": ("df", "loc", "scale"),
 }
 MISTAKES = laws.mistakes(student_t, ARGUMENTS)
 
@@ -76,3 +81,17 @@ def test_slopes_in_all_arguments():
         (9.0, 0.5, 400.0, 0.0, 3.0),
     ]
     laws.assert_slopes({student_t.sf: ("x", upper)}, points, (0, 1, 2, 3), 1e-10)
+
+
+@pytest.mark.last_digits
+def test_information_of_the_degrees_of_freedom_to_the_last_digit():
+    """Beside every change of form, and where trigammas and fraction cancel to 3.5/ν⁴."""
+    df = np.float32([1e-3, 0.3, 3, 7.9, 15.9, 16.1, 31.9, 100, 1e4])
+    found = jax.jit(student_t.fisher_information)(df)[:, 0, 0]
+    with mpmath.workdps(50):
+        by = functools.partial(mpmath.polygamma, 1)
+        wanted = [
+            float((by(v / 2) - by((v + 1) / 2)) / 4 - (v + 5) / (2 * v * (v + 1) * (v + 3)))
+            for v in map(mpmath.mpf, df.tolist())
+        ]
+    assert_within_ulp(found, wanted, 2)
