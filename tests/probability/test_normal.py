@@ -18,6 +18,7 @@ FAMILY = laws.Family(
     [(0.0, 1.0), (1.5, 2.5), (-3.0, 0.01), (1e3, 1.0)],
     scipy.stats.norm,
     [(0.0, 0.0), (0.0, -1.0), (0.0, np.inf), (np.inf, 1.0)],
+    moved=laws.OF_X + laws.OF_Q,
 )
 y = jnp.linspace(-1.0, 1.0, 4)
 
