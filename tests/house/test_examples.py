@@ -25,12 +25,14 @@ SLOW = (
 )
 
 
+# Its example shows all digits; others show shapes and a few, which need no optimisations.
+ALL_DIGITS = ("fnmath.backprop.record",)
+
+
 def as_a_user_has_it(module):
-    """Examples that take long print shapes and a few digits: those need no optimisations."""
-    slow = module.__name__.startswith(SLOW)
-    return pytest.param(
-        module, marks=pytest.mark.slow if slow else pytest.mark.last_digits, id=module.__name__
-    )
+    slow = [pytest.mark.slow] * module.__name__.startswith(SLOW)
+    digits = [pytest.mark.last_digits] * (module.__name__ in ALL_DIGITS)
+    return pytest.param(module, marks=slow + digits, id=module.__name__)
 
 
 @pytest.mark.parametrize("module", [as_a_user_has_it(m) for m in modules()])

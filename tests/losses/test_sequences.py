@@ -159,12 +159,12 @@ class TestCtcLoss:
     @pytest.mark.last_digits
     def test_sure_of_no_labels_and_of_absent_frames(self):
         """Of one frame the loss at no label is that of the blank; an absent frame adds nothing."""
-        z = jnp.array([[[17.0, 0.0, 0.0]]])
-        one = ctc_loss(z, jnp.zeros((1, 1)), jnp.zeros((1, 0), int), jnp.zeros((1, 0)))
+        z, f = jnp.array([[[17.0, 0.0, 0.0]]]), jax.jit(ctc_loss)
+        one = f(z, jnp.zeros((1, 1)), jnp.zeros((1, 0), int), jnp.zeros((1, 0)))
         assert_within_ulp(one, [np.log1p(2 * np.exp(-17))], 2)
         z = jnp.concatenate([z, jnp.full((1, 1, 3), jnp.nan)], 1)
         y, absent = jnp.array([[1]]), jnp.array([[0, 1]])
-        np.testing.assert_array_equal(ctc_loss(z, absent, y, jnp.ones((1, 1))), one)
+        np.testing.assert_array_equal(f(z, absent, y, jnp.ones((1, 1))), one)
 
     @pytest.mark.usefixtures("x64")
     def test_gradient(self):
@@ -184,7 +184,6 @@ class TestCtcLoss:
         z = jnp.asarray(np.float64(Z[:2]))
         assert_derivatives(lambda z: f(z, Y[:2]).sum(), z)
 
-    @pytest.mark.last_digits
     def test_agrees_with_torch_and_optax(self, torch):
         """Of many frames, some of them absent, and of unequal numbers of labels."""
         z = 4 * jax.random.normal(KEY, (3, 40, 6))
@@ -198,7 +197,7 @@ class TestCtcLoss:
         theirs = torch.nn.functional.ctc_loss(
             log_p, y64, torch.tensor(t), torch.tensor(n), reduction="none"
         )
-        assert_within_ulp(ours, theirs.detach().numpy(), 4)
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-6)
         theirs.sum().backward()
         gradient = jax.jit(jax.grad(lambda z: f(z, absent[0], y, absent[1]).sum()))(z)
         np.testing.assert_allclose(gradient, z64.grad.numpy(), atol=1e-6)
@@ -222,7 +221,6 @@ class TestCtcLoss:
         f = whole(ctc_loss)
         np.testing.assert_array_equal(f(shifted, Y), f(z, Y))
 
-    @pytest.mark.last_digits
     def test_impossible_labels(self):
         """Two labels alike need three frames: ∞, and no gradient, as with ``zero_infinity``."""
         z, y = Z[:2, :2], jnp.array([[1, 1], [1, 2]])
@@ -231,7 +229,7 @@ class TestCtcLoss:
         for derivative in [jax.grad, jax.jacfwd]:
             gradient = jax.vmap(derivative(f))(z, y)
             assert (gradient[0] == 0).all()
-            assert_within_ulp(gradient[1], exact(z[1], y[1])[1], 64)
+            np.testing.assert_allclose(gradient[1], exact(z[1], y[1])[1], rtol=1e-5)
 
     def test_certainties(self):
         """A logit of −∞ forbids a class, +∞ forces one."""
@@ -268,12 +266,12 @@ class TestCtcLoss:
         np.testing.assert_array_equal(losses, [losses[0]] * 3)
         np.testing.assert_array_equal(losses[0][0], whole(ctc_loss)(Z[:1, :3], Y[:1])[0])
 
-    @pytest.mark.last_digits
     def test_transforms_and_edges(self):
         f = whole(ctc_loss)
         once, twice = f(Z[:2], Y[:2]), jax.vmap(f)(Z[None, :2], Y[None, :2])[0]
         np.testing.assert_allclose(once, twice, rtol=1e-6)
-        np.testing.assert_allclose(once, ctc_loss(Z[:2], *spelt(Z[:2], Y[:2])), rtol=1e-6)
+        spelled = jax.jit(ctc_loss)(Z[:2], *spelt(Z[:2], Y[:2]))
+        np.testing.assert_allclose(once, spelled, rtol=1e-6)
         assert f(jnp.zeros((0, 4, 3)), jnp.ones((0, 2), int)).shape == (0,)
         assert f(jnp.zeros((2, 0, 3)), jnp.ones((2, 0), int)).tolist() == [0, 0]
         assert f(jnp.zeros((1, 0, 3)), jnp.ones((1, 1), int)).tolist() == [jnp.inf]
@@ -283,7 +281,8 @@ class TestCtcLoss:
         assert jnp.isnan(f(Z[:1].at[0, 2, 1].set(jnp.nan), Y[:1])).all()
         half = Z.astype(jnp.bfloat16)
         assert f(half, Y).dtype == jnp.bfloat16
-        assert_within_ulp(f(half, Y), np.float64(f(half.astype(jnp.float32), Y)), 0.51)
+        rounded = f(half.astype(jnp.float32), Y).astype(jnp.bfloat16)
+        np.testing.assert_array_equal(f(half, Y), rounded)
 
 
 class TestCtcLossWithForwardProbs:
