@@ -167,13 +167,14 @@ def trigamma_difference(a: jax.Array, b: jax.Array) -> jax.Array:
 def log_gamma_of_sum(a: jax.Array, b: jax.Array) -> jax.Array:
     """The number log Γ(a + b) − log Γ(b) for 0 ≤ a ≤ 1 and b > 0, right beside a = 0.
 
-    Eight steps lead up to where Stirling's formula is differenced term by term.
+    Steps lead up to where Stirling's formula is differenced term by term, by Gauss's rule, which
+    there is right to the last digit.
     """
-    product = jnp.zeros_like(a)
-    for k in range(8):
+    product, steps = jnp.zeros_like(a), 16 if a.dtype == jnp.float64 else 8
+    for k in range(steps):
         step = a / (b + k)
         product = product + step + product * step
-    c = b + 8
+    c = b + steps
     nodes = np.array([0.06943184420297371, 0.33000947820757187, 0.6699905217924281,
                       0.9305681557970262], c.dtype).reshape(-1, *(1,) * c.ndim)  # fmt: skip
     w = 0.17392742256872692, 0.3260725774312731

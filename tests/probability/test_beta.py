@@ -1,5 +1,6 @@
 """The beta law: against SciPy and 40 digits, and what every law promises."""
 
+import jax
 import mpmath
 import numpy as np
 import pytest
@@ -65,3 +66,15 @@ def test_slopes_in_all_arguments():
     points = [(0.3, 0.5, 2.0, 3.5), (0.01, 0.5, 0.05, 5.0), (0.9, 0.5, 30.0, 2.0)]
     exact = {beta.logcdf: ("x", lambda *p: mpmath.log(lower(*p)))}
     laws.assert_slopes(exact, points, (0, 1, 2))
+
+
+@pytest.mark.usefixtures("x64")
+def test_shapes_about_one_keep_all_digits():
+    """In double precision, where the tail of few shapes rests on log Γ(a + b) − log Γ(b)."""
+    x = 0.3
+    a, b = np.array([(1, 1), (1, 0.5), (0.5, 1), (1, 2), (0.9, 1.1), (0.5, 0.5), (1, 1.0001)]).T
+    found = jax.jit(beta.cdf)(x, a, b)
+    with mpmath.workdps(40):
+        of = [tuple(map(mpmath.mpf, row)) for row in zip(a.tolist(), b.tolist(), strict=True)]
+        wanted = [float(mpmath.betainc(p, q, 0, x, regularized=True)) for p, q in of]
+    np.testing.assert_allclose(found, wanted, rtol=1e-15)
