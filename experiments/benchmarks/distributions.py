@@ -1,18 +1,21 @@
-"""What does a family of distributions cost that is right, beside jax.scipy.stats's?
+"""What does a family of distributions cost that is right, beside JAX's and TensorFlow's?
 
 Run      python -m experiments.benchmarks.distributions
+         pip install tfp-nightly dm-tree cloudpickle decorator gast
 Cost     not yet measured
 Expect   not yet measured
 
 A hundred thousand float32 points from the quantiles of the family, so that the tails are among them
 as they are among samples. Value is the compiled function, with gradient its compiled vjp by x, by
 the last parameter where x is a count. Answers are compared before times, to 1 % and 10⁻³: a
-dagger marks where they differ. All take turns in one process.
+dagger marks whose differ from fnmath's. All take turns in one process. TensorFlow Probability's
+distributions are compared where they are installed and can be imported.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,31 +29,72 @@ import numpy as np
 from experiments import command
 from experiments.benchmarks.train_step import machine
 from experiments.distributions import Entry, entries
-from fnmath.benchmark import Comparison, compare, interleave
+from fnmath.benchmark import Comparison, interleave
 
 NAME = "benchmarks.distributions"
 POINTS = 100_000
-OURS, JAX = "fnmath", "JAX"
+OURS, JAX, TFP = "fnmath", "JAX", "TFP"
 FUNCTIONS = {
     "normal": ("logpdf", "cdf", "logcdf", "ppf"),
     "laplace": ("logpdf", "cdf"),
     "logistic": ("logpdf", "cdf", "ppf"),
     "cauchy": ("logpdf", "cdf", "ppf"),
     "gumbel": ("logpdf", "logcdf", "ppf"),
-    "student_t": ("logpdf",),
-    "von_mises": ("logpdf",),
+    "student_t": ("logpdf", "cdf", "ppf"),
+    "von_mises": ("logpdf", "cdf"),
     "exponential": ("logpdf", "cdf"),
-    "gamma": ("logpdf", "cdf", "logsf"),
+    "half_normal": ("logpdf", "cdf"),
+    "weibull": ("logpdf", "cdf"),
+    "log_normal": ("logpdf", "cdf"),
+    "gamma": ("logpdf", "cdf", "logsf", "ppf"),
+    "inverse_gamma": ("logpdf", "cdf"),
     "chi_squared": ("logpdf", "cdf"),
     "pareto": ("logpdf", "cdf"),
     "uniform": ("logpdf",),
     "truncated_normal": ("logpdf", "logcdf"),
-    "beta": ("logpdf", "cdf"),
-    "binomial": ("logpmf",),
+    "beta": ("logpdf", "cdf", "ppf"),
+    "binomial": ("logpmf", "cdf"),
     "beta_binomial": ("logpmf",),
     "geometric": ("logpmf",),
-    "negative_binomial": ("logpmf",),
+    "negative_binomial": ("logpmf", "cdf"),
     "poisson": ("logpmf", "cdf"),
+}
+METHODS = {
+    "logpdf": "log_prob",
+    "logpmf": "log_prob",
+    "cdf": "cdf",
+    "logcdf": "log_cdf",
+    "logsf": "log_survival_function",
+    "ppf": "quantile",
+}
+# By the parameters of fnmath's: TFP's distribution, and where it is moved to.
+MAKERS: dict[str, Callable[..., tuple[Any, Any]]] = {
+    "normal": lambda d, loc, scale: (d.Normal(loc, scale), 0),
+    "laplace": lambda d, loc, scale: (d.Laplace(loc, scale), 0),
+    "logistic": lambda d, loc, scale: (d.Logistic(loc, scale), 0),
+    "cauchy": lambda d, loc, scale: (d.Cauchy(loc, scale), 0),
+    "gumbel": lambda d, loc, scale: (d.Gumbel(loc, scale), 0),
+    "student_t": lambda d, df, loc, scale: (d.StudentT(df, loc, scale), 0),
+    "von_mises": lambda d, kappa: (d.VonMises(jnp.zeros_like(kappa), kappa), 0),
+    "exponential": lambda d, loc, scale: (d.Exponential(1 / scale), loc),
+    "half_normal": lambda d, loc, scale: (d.HalfNormal(scale), loc),
+    "weibull": lambda d, c, loc, scale: (d.Weibull(c, scale), loc),
+    "log_normal": lambda d, mu, sigma: (d.LogNormal(mu, sigma), 0),
+    "gamma": lambda d, a, scale: (d.Gamma(a, 1 / scale), 0),
+    "inverse_gamma": lambda d, a, scale: (d.InverseGamma(a, scale), 0),
+    "chi_squared": lambda d, df: (d.Chi2(df), 0),
+    "pareto": lambda d, b, loc, scale: (d.Pareto(b, scale), loc),
+    "uniform": lambda d, loc, scale: (d.Uniform(loc, loc + scale), 0),
+    "truncated_normal": lambda d, a, b, loc, scale: (
+        d.TruncatedNormal(loc, scale, loc + a * scale, loc + b * scale),
+        0,
+    ),
+    "beta": lambda d, a, b: (d.Beta(a, b), 0),
+    "binomial": lambda d, n, p: (d.Binomial(n, probs=p), 0),
+    "beta_binomial": lambda d, n, a, b: (d.BetaBinomial(n, a, b), 0),
+    "geometric": lambda d, p: (d.Geometric(probs=p), 1),  # TFP counts the failures
+    "negative_binomial": lambda d, n, p: (d.NegativeBinomial(n, probs=1 - p), 0),
+    "poisson": lambda d, rate: (d.Poisson(rate), 0),
 }
 
 
@@ -69,7 +113,7 @@ class Config:
 
 
 class Contest(NamedTuple):
-    """One function of a family in both libraries, at x and with the parameters of each."""
+    """One function of a family in each library that has it, at x and with its parameters."""
 
     functions: Mapping[str, Callable[..., Any]]
     x: jax.Array
@@ -78,27 +122,47 @@ class Contest(NamedTuple):
     """Whether x is differentiated: a count is not."""
 
 
+def tfp_distributions() -> Any | None:
+    """TFP's distributions on JAX; None where they are not, or this JAX is too new for them."""
+    try:
+        return importlib.import_module("tensorflow_probability.substrates.jax.distributions")
+    except (ImportError, AttributeError):
+        return None
+
+
+def of_tfp(distributions: Any, family: str, function: str) -> Callable[..., Any]:
+    """The function of a family, with fnmath's arguments."""
+
+    def evaluated(x: jax.Array, *of: jax.Array) -> Any:
+        distribution, start = MAKERS[family](distributions, *of)
+        return getattr(distribution, METHODS[function])(x - start)
+
+    return evaluated
+
+
 def contests(config: Config) -> dict[str, Contest]:
-    """All functions that both have, of the families asked for."""
-    found = {}
-    for name, entry in entries().items():
-        if name not in FUNCTIONS or (config.only and name not in config.only):
-            continue
-        for function in FUNCTIONS[name]:
-            found[f"{name}.{function}"] = contest(entry, function, config.points)
-    return found
+    """The functions that others have too, of the families asked for."""
+    peer = tfp_distributions()
+    found = {
+        f"{family}.{function}": contest(entry, family, function, config.points, peer)
+        for family, entry in entries().items()
+        if family in FUNCTIONS and family in (config.only or FUNCTIONS)
+        for function in FUNCTIONS[family]
+    }
+    return {name: contest for name, contest in found.items() if len(contest.functions) > 1}
 
 
-def contest(entry: Entry, function: str, points: int) -> Contest:
+def contest(entry: Entry, family: str, function: str, points: int, peer: Any | None) -> Contest:
     """Quantiles of equally many probabilities, or for a quantile function these themselves."""
     q = (np.arange(points) + 0.5) / points
     x = q if function == "ppf" else entry.law.ppf(q)
-    functions = {
-        JAX: getattr(getattr(jax_stats, entry.scipy), function),
-        OURS: getattr(entry.family, function),
-    }
-    of = {JAX: entry.theirs, OURS: entry.parameters}
-    parameters = {k: tuple(jnp.float32(p) for p in v) for k, v in of.items()}
+    functions = {OURS: getattr(entry.family, function)}
+    of = {OURS: entry.parameters, JAX: entry.theirs, TFP: entry.parameters}
+    if jaxs := getattr(getattr(jax_stats, entry.scipy, None), function, None):
+        functions[JAX] = jaxs
+    if peer is not None:
+        functions[TFP] = of_tfp(peer, family, function)
+    parameters = {k: tuple(jnp.float32(p) for p in of[k]) for k in functions}
     return Contest(functions, jnp.float32(x), parameters, not entry.is_discrete)
 
 
@@ -133,18 +197,29 @@ def value_and_gradient(contest: Contest) -> dict[str, Callable[[], Any]]:
 
 
 class Times(NamedTuple):
-    """Of the calls of both libraries, and whether their answers agree."""
+    """Of the calls of the libraries, and whose answers agree with fnmath's."""
 
     comparison: Comparison
-    agree: bool
+    agree: dict[str, bool]
+
+
+def alike(ours: Any, theirs: Any) -> bool:
+    """Whether all entries are, to 1 % and 10⁻³."""
+    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+    return all(np.allclose(a, b, rtol=1e-2, atol=1e-3, equal_nan=True) for a, b in pairs)
 
 
 def timed(calls: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
-    """The times, taken in turns, also where one of the answers is wrong: that is said beside."""
-    try:
-        return Times(compare(calls, (), rounds=rounds, rtol=1e-2, atol=1e-3, warmup=2), True)
-    except ValueError:
-        return Times(interleave(calls, rounds=rounds, warmup=2), False)
+    """The times, taken in turns, of those who have an answer: of some peers' functions none is."""
+    answers = {OURS: calls[OURS]()}
+    for library in calls.keys() - {OURS}:
+        try:
+            answers[library] = calls[library]()
+        except (NotImplementedError, TypeError) as error:
+            print(f"{library} has no answer: {str(error).splitlines()[0]}", file=sys.stderr)
+    agree = {library: alike(answers[OURS], answer) for library, answer in answers.items()}
+    chosen = {library: call for library, call in calls.items() if library in answers}
+    return Times(interleave(chosen, rounds=rounds, warmup=2), agree)
 
 
 def run(contest: Contest, rounds: int) -> tuple[Times, Times]:
@@ -152,18 +227,35 @@ def run(contest: Contest, rounds: int) -> tuple[Times, Times]:
     return timed(value(contest), rounds), timed(value_and_gradient(contest), rounds)
 
 
+def over_ours(found: Times, library: str) -> str:
+    """The library's time over fnmath's with quartiles; † where answers differ, — without any."""
+    if library not in found.agree:
+        return "—"
+    low, middle, high = found.comparison.ratio(library)
+    dagger = "" if found.agree[library] else " †"
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]{dagger}"
+
+
+def mean_ratio(results: Mapping[str, tuple[Times, Times]], library: str, which: int) -> str:
+    """The geometric mean of a library's times over fnmath's, where answers agree."""
+    both = [pair[which] for pair in results.values()]
+    ratios = [t.comparison.ratio(library)[1] for t in both if t.agree.get(library)]
+    return f"{np.exp(np.mean(np.log(ratios))):.2f} (of {len(ratios)})" if ratios else "—"
+
+
 def markdown(results: Mapping[str, tuple[Times, Times]]) -> str:
-    """Median times of JAX, ratios of fnmath's to them with quartiles; † where answers differ."""
-    lines = ["| | JAX, ms | fnmath / JAX | JAX with gradient, ms | fnmath / JAX with gradient |"]
-    lines += ["|---|--:|--:|--:|--:|"]
+    """Median times of fnmath, and those of others over them; their geometric means below."""
+    titles = ["fnmath, ms", "JAX", "TFP"]
+    lines = [f"| | {' | '.join(titles)} | with gradient: {' | '.join(titles)} |"]
+    lines += ["|---|" + "--:|" * 6]
     for name, pair in results.items():
         cells = [name]
-        for comparison, agree in pair:
-            low, middle, high = comparison.ratio(OURS)
-            cells += [f"{1e3 * comparison.quartiles(JAX)[1]:.2f}"]
-            cells += [f"{middle:.2f} [{low:.2f}, {high:.2f}]{'' if agree else ' †'}"]
+        for found in pair:
+            cells += [f"{1e3 * found.comparison.quartiles(OURS)[1]:.2f}"]
+            cells += [over_ours(found, library) for library in (JAX, TFP)]
         lines += ["| " + " | ".join(cells) + " |"]
-    return "\n".join(lines)
+    means = [("", *(mean_ratio(results, library, i) for library in (JAX, TFP))) for i in (0, 1)]
+    return "\n".join([*lines, "| geometric mean | " + " | ".join(sum(means, ())) + " |"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
