@@ -75,7 +75,8 @@ def shared(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def in_one_go(f: Callable[..., Any], *rows: tuple[jax.Array, ...]) -> list[Any]:
     """What an elementwise f makes of each row of arrays: it is written into the program once."""
-    found = f(*(jnp.stack(column) for column in zip(*rows, strict=True)))
+    columns = [jnp.stack(column) for column in zip(*rows, strict=True)]
+    found = jax.lax.map(lambda row: f(*row), columns)
 
     def row(i: int) -> Any:
         return jax.tree.map(lambda y: jax.lax.index_in_dim(y, i, 0, keepdims=False), found)

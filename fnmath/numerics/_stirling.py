@@ -22,6 +22,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from fnmath.numerics._once import sum_of_rows
 from fnmath.numerics.derivatives import with_derivatives
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
@@ -80,7 +81,7 @@ def _descended(
     steps = 10 if x.dtype == jnp.float64 else 3
     is_small = x < steps
     near, far = jnp.where(is_small, x, 1), jnp.where(is_small, steps, x)
-    descent = jnp.sum(step(_after(near, steps)), 0)
+    descent = sum_of_rows(step(_after(near, steps)))
     return jnp.where(is_small, series(near + steps) + descent, series(far))
 
 
@@ -106,16 +107,24 @@ def _scaled_slope_step(x: jax.Array) -> jax.Array:
     return jnp.where(x < 0.5, direct, -2 * s * (x * x * series))
 
 
+_SLOPE = tuple(-(2 * k + 1) * c for k, c in enumerate(_STIRLING))
+
+
+def stirling_slope_of_large(x: jax.Array) -> jax.Array:
+    """δ′(x) for x ≥ 3, or 10 in double precision."""
+    over_x = 1 / x
+    return (_in_even_powers(_SLOPE, over_x) * over_x) * over_x
+
+
 def scaled_stirling_slope(x: jax.Array) -> jax.Array:
     """x² δ′(x) = x² (ψ(x) − log x + 1/(2x)), which is −1/12 at ∞."""
-    powers = tuple(-(2 * k + 1) * c for k, c in enumerate(_STIRLING))
 
     def share(y: jax.Array) -> jax.Array:
         return jnp.where(y == x, 1, jnp.square(x / y))
 
     return _descended(
         x,
-        lambda y: share(y) * _in_even_powers(powers, 1 / y),
+        lambda y: share(y) * _in_even_powers(_SLOPE, 1 / y),
         lambda y: share(y) * _scaled_slope_step(y),
     )
 
@@ -149,7 +158,7 @@ def _student_slope(a: jax.Array) -> jax.Array:
     powers = tuple(-(2 * k + 1) * c for k, c in enumerate(_HALF_STEP))
     series = _in_odd_powers(powers, 1 / b) / b
     c = _after(a, _shift(a))
-    return series - jnp.sum(0.25 / (c * (c + 1)) / (c + 0.5), 0)
+    return series - sum_of_rows(0.25 / (c * (c + 1)) / (c + 0.5))
 
 
 @with_derivatives(_student_slope)

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import once, sum_of_rows
 from fnmath.numerics._pairs import Pair, log_pair, product, total, two_sum
 from fnmath.numerics._series import above_tangent, expm1
 from fnmath.numerics._sharing import in_one_go, shared, with_joint_derivatives
@@ -165,13 +166,14 @@ def _extra(p: Point) -> jax.Array:
     slope = _excess(*p) + STEPS * p.y
     stop = jax.lax.stop_gradient
     extent = _extent(Point(*map(stop, p._replace(a=a))), stop(slope))
+    a, n, slope, extent, x, y = once(a, n, slope, extent, p.x, p.y)
     nodes_, weights = nodes(p.x)
     u = nodes_ * extent
-    small = p.x <= 0.5
-    r, z = jnp.where(small, p.x, p.y), jnp.where(small, -u, u)
+    small = x <= 0.5
+    r, z = jnp.where(small, x, y), jnp.where(small, -u, u)
     v = r * expm1(z)
     G = slope * u + n * (r * above_tangent(-z) - lag(v, jnp.log1p(v)))
-    mills = a * (jnp.sum(weights * jnp.exp(-G), 0) * extent)
+    mills = a * (sum_of_rows(weights * jnp.exp(-G)) * extent)
     for k in reversed(range(1, STEPS)):
         mills = 1 + (p.x * ((p.a + p.b + k) / (p.a + (k + 1)))) * mills
     return p.x * ((p.a + p.b) / (p.a + 1)) * mills

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnmath.numerics._once import sum_of_rows
 from fnmath.numerics._sharing import apart
 from fnmath.probability._roots_of_tails import normal_quantile
 from fnmath.probability._tails import nodes
@@ -89,7 +90,7 @@ def entropy_of_counts(
     log_p = log_pmf(jnp.where(inside, k, jnp.clip(centre, 0, last)))
     p = jnp.exp(log_p)
     terms = jnp.where(inside & (p > 0), -p * jnp.where(p > 0, log_p, 0), 0)
-    return jnp.sum(terms, 0) * step
+    return sum_of_rows(terms) * step
 
 
 def entropy_of_waiting(log_pmf: Callable[[jax.Array], jax.Array], like: jax.Array) -> jax.Array:
@@ -111,8 +112,8 @@ def entropy_of_waiting(log_pmf: Callable[[jax.Array], jax.Array], like: jax.Arra
     edges = (first - 0.5) * 2.0 ** jnp.arange(20, dtype=like.dtype).reshape(-1, *(1,) * u.ndim)
     points, weights = edges * (1 + u), edges * w
     flat = (-1, *(1,) * like.ndim)
-    rest = jnp.sum(term(points.reshape(flat)) * weights.reshape(flat), 0)
+    rest = sum_of_rows(term(points.reshape(flat)) * weights.reshape(flat))
     edge = jnp.full((1, *like.shape), first - 0.5, like.dtype)
     step = 0.5
     slope = (term(edge + step) - term(edge - step))[0] / (2 * step)
-    return jnp.sum(term(counts), 0) + rest + slope / 24
+    return sum_of_rows(term(counts)) + rest + slope / 24

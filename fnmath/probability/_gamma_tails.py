@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import once, sum_of_rows
 from fnmath.numerics._pairs import Pair, log_pair, quotient, two_sum
 from fnmath.numerics._series import above_tangent, expm1
 from fnmath.numerics._sharing import shared, with_joint_derivatives
@@ -112,10 +113,11 @@ def _integral(a: jax.Array, z: jax.Array, z_tail: jax.Array) -> jax.Array:
     slope = jnp.where(is_lower, ((a - z) - z_tail) + STEPS, (z - a) + z_tail)
     stop = jax.lax.stop_gradient
     extent = _extent(stop(slope), stop(c), stop(z), is_lower)
+    slope, extent, z = once(slope, extent, z)
     u, w = nodes(z)
     y = u * extent
     G = slope * y + z * above_tangent(jnp.where(is_lower, y, -y))
-    integral = jnp.sum(w * jnp.exp(-G), 0) * extent
+    integral = sum_of_rows(w * jnp.exp(-G)) * extent
     mills = c * integral
     for k in reversed(range(1, STEPS)):
         mills = jnp.where(is_lower, 1 + (z / (a + (k + 1))) * mills, mills)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import sum_of_rows
 from fnmath.numerics._pairs import log_pair
 from fnmath.numerics._stirling import lag, stirling_error, stirling_slope
 from fnmath.probability._log_gammas import digamma, log_gamma, trigamma, trigamma_difference
@@ -36,7 +37,7 @@ def _digamma_difference(q: jax.Array, p: jax.Array) -> jax.Array:
     near = _are_near(p, q)
     other = jnp.where(near, q, p)
     points, _, w = _along(p, other)
-    together = (other - p) * jnp.sum(w * trigamma(points), 0)
+    together = (other - p) * sum_of_rows(w * trigamma(points))
     return jnp.where(near, together, digamma(q) - digamma(p))
 
 
@@ -46,7 +47,7 @@ def gamma_divergence(q: jax.Array, p: jax.Array) -> jax.Array:
     near = _are_near(p, q)
     other = jnp.where(near, q, p)
     points, t, w = _along(p, other)
-    together = jnp.square(other - p) * jnp.sum(w * (1 - t) * trigamma(points), 0)
+    together = jnp.square(other - p) * sum_of_rows(w * (1 - t) * trigamma(points))
     return jnp.where(near, together, log_gamma(q) - log_gamma(p) - (q - p) * digamma(p))
 
 
@@ -59,7 +60,7 @@ def beta_divergence(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> j
     bend = u * u * trigamma_difference(alpha, beta) + v * v * trigamma_difference(beta, alpha)
     bend = bend - 2 * u * v * trigamma(alpha + beta)
     apart = gamma_divergence(c, a) + gamma_divergence(d, b) - gamma_divergence(c + d, a + b)
-    return jnp.where(near, jnp.sum(w * (1 - t) * bend, 0), apart)
+    return jnp.where(near, sum_of_rows(w * (1 - t) * bend), apart)
 
 
 def log_ratio(x: jax.Array, y: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, log_pair
-from fnmath.numerics._stirling import stirling_error, stirling_slope
+from fnmath.numerics._stirling import stirling_error, stirling_slope, stirling_slope_of_large
 from fnmath.probability._two_part import half_log_2_pi, summed, times
 
 # log Γ(2 + t) = Σₖ cₖ tᵏ: 1 − γ, then (−1)ᵏ (ζ(k) − 1)/k.
@@ -178,7 +178,7 @@ def log_gamma_of_sum(a: jax.Array, b: jax.Array) -> jax.Array:
     nodes = np.array([0.06943184420297371, 0.33000947820757187, 0.6699905217924281,
                       0.9305681557970262], c.dtype).reshape(-1, *(1,) * c.ndim)  # fmt: skip
     w = 0.17392742256872692, 0.3260725774312731
-    first, second, third, fourth = stirling_slope(c + a * nodes)
+    first, second, third, fourth = stirling_slope_of_large(c + a * nodes)
     slope = w[0] * (first + fourth) + w[1] * (second + third)
     growth = (c - 0.5) * jnp.log1p(a / c) + a * (jnp.log(c + a) - 1)
     return growth + a * slope - jnp.log1p(product)

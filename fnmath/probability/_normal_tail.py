@@ -83,7 +83,7 @@ def _integral(n: int, t: Number) -> Number:
     """Iₙ(t) for t ≥ 0, n ≤ 2, by its Chebyshev series."""
     terms = 17 + n if head(t).dtype != jnp.float64 else len(_CHEBYSHEV[n])
     w = 1 - 8 / (t + 4)
-    scaled = _numbers.polynomial(_powers(_CHEBYSHEV[n], terms), w, 9)
+    scaled = _numbers.polynomial(_powers(_CHEBYSHEV[n], terms), w, 4)
     return scaled * functools.reduce(lambda p, _: p / (1 + t), range(n + 1), 1.0)
 
 
@@ -123,7 +123,7 @@ def logpdf(z: Number) -> Number:
 
 def tail(t: Number) -> Number:
     """Φ(−t) for t ≥ 0."""
-    return exp(logpdf(t) + log(mills(t)))
+    return exp(logpdf(t)) * mills(t)
 
 
 def _size(z: Number) -> tuple[jax.Array, Number]:

@@ -27,6 +27,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import once
 from fnmath.numerics._pairs import LOG_2_64, exp_pair, log_pair, two_sum
 from fnmath.numerics._sharing import apart
 
@@ -116,6 +117,10 @@ def _normalised(s: jax.Array, small: jax.Array) -> Pair:
     ordinary = lax.is_finite(total)
     rest = lax.select(ordinary, small - (total - s), lax.full_like(s, 0))
     return Pair(lax.select(ordinary, total, s), rest)
+
+
+def _once(x: Pair) -> Pair:
+    return Pair(*once(x.head, x.tail))
 
 
 def pair(x: Number, like: Pair) -> Pair:
@@ -208,7 +213,7 @@ def polynomial(coefficients: Sequence[float], x: Number, exact: int = 6) -> Numb
     inner = polynomial(coefficients[exact:], x.head) if len(coefficients) > exact else None
     first = coefficients[:exact] if inner is not None else coefficients[:-1]
     start = pair(last if inner is None else head(inner), x)
-    return functools.reduce(lambda p, c: p * x + c, first[::-1], start)
+    return _once(functools.reduce(lambda p, c: p * x + c, first[::-1], start))
 
 
 def log(x: Number) -> Number:
@@ -218,7 +223,7 @@ def log(x: Number) -> Number:
     zero = lax.full_like(x.head, 0)
     rest = lax.select(x.tail == 0, zero, x.tail / x.head)
     large, small = log_pair(x.head)
-    return _normalised(large, small + rest)
+    return _once(_normalised(large, small + rest))
 
 
 def _log_2(like: Pair) -> Pair:
@@ -236,7 +241,7 @@ def exp(x: Number) -> Number:
     near = where(far, x + 64 * _log_2(x), x)
     E, rest = exp_pair(near.head)
     y = _normalised(E, rest + E * near.tail)
-    return where(far, y * 2.0**-64, y)
+    return _once(where(far, y * 2.0**-64, y))
 
 
 def log1p(x: Number) -> Number:

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import sum_of_rows
 from fnmath.numerics._pairs import Pair, log_pair, product, quotient, total, two_sum
 from fnmath.numerics._series import expm1
 from fnmath.numerics._sharing import shared, with_joint_derivatives
@@ -170,7 +171,7 @@ def _fall(nu: jax.Array, tau: jax.Array, kappa: jax.Array) -> jax.Array:
     """The integral of ρ^−ν, from that of ν + 6 down."""
     large = nu + 2 * STEPS
     y, w = _points(large, tau)
-    J = jnp.sum(w * jnp.exp(-large * _log_rho(y, tau)), 0)
+    J = sum_of_rows(w * jnp.exp(-large * _log_rho(y, tau)))
     for k in reversed(range(STEPS)):
         n = nu + 2 * k
         J = ((n + 1) * kappa * J + tau) / n
@@ -184,9 +185,9 @@ def _central(s: jax.Array, nu: jax.Array) -> tuple[jax.Array, jax.Array]:
     u = s * (s / nu)
     at = u * (v * v)
     rise = jnp.exp(-0.5 * (nu + 1) * (jnp.log1p(at) - jnp.log1p(u)))
-    area = jnp.sum(w * rise, 0)
+    area = sum_of_rows(w * rise)
     score = _score(at / (1 + at), jnp.log1p(at), nu)
-    return area, jnp.sum(w * rise * score, 0) / area
+    return area, sum_of_rows(w * rise * score) / area
 
 
 @shared
@@ -222,7 +223,7 @@ def _slope_of_large(s: jax.Array, nu: jax.Array) -> jax.Array:
     weight = w * jnp.exp(-nu * log_rho)
     share = 1 - kappa * jnp.exp(-2 * log_rho)
     score = _score(share, 2 * log_rho + _plain_log1p_u(s, nu), nu)
-    return jnp.sum(weight * score, 0) / jnp.sum(weight, 0)
+    return sum_of_rows(weight * score) / sum_of_rows(weight)
 
 
 def _slope_of_small(s: jax.Array, nu: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnmath.numerics._once import once
 from fnmath.numerics._pairs import Pair, log_pair, product, quotient, two_sum
 from fnmath.numerics._sharing import shared
 
@@ -45,7 +46,8 @@ def summed(*terms: jax.Array) -> Pair:
     head, tail = functools.reduce(add, others, (first, jnp.zeros_like(first)))
     finite = jnp.isfinite(head)
     s = jnp.where(finite, head + tail, head)
-    return s, jnp.where(finite, (head - s) + tail, 0)
+    s, rest = once(s, jnp.where(finite, (head - s) + tail, 0))
+    return s, rest
 
 
 def times(k: jax.Array, pair: Pair) -> list[jax.Array]:
@@ -61,14 +63,17 @@ def negative(parts: list[jax.Array] | Pair) -> list[jax.Array]:
 def ratio(x: Pair, y: Pair) -> Pair:
     """The quotient (x + x̃)/(y + ỹ)."""
     q, tail = quotient(x[0], y[0], y[1])
-    return q, tail + x[1] / y[0]
+    q, rest = once(q, tail + x[1] / y[0])
+    return q, rest
 
 
 @shared
 def log_of(x: Pair) -> Pair:
     """The logarithm of x + x̃."""
     head, tail = log_pair(x[0])
-    return head, tail + jnp.where(x[0] == 0, 0, x[1] / jnp.where(x[0] == 0, 1, x[0]))
+    rest = tail + jnp.where(x[0] == 0, 0, x[1] / jnp.where(x[0] == 0, 1, x[0]))
+    head, rest = once(head, rest)
+    return head, rest
 
 
 def exp_of(x: Pair) -> jax.Array:

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath.numerics import with_derivatives
+from fnmath.numerics._once import sum_of_rows
 from fnmath.numerics._pairs import Pair, two_sum
 from fnmath.numerics._sharing import apart, shared
 from fnmath.probability import _numbers as numbers
@@ -67,8 +68,8 @@ def _integrals(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
     near = phi < 0.5 * math.pi
     g = 2 * jnp.sin(jnp.where(near, phi + half, w - half)) * jnp.sin(half)
     e = weights * jnp.exp(-kappa * g)
-    total = jnp.sum(e, 0)
-    return extent * total, jnp.sum(g * e, 0) / total
+    total = sum_of_rows(e)
+    return extent * total, sum_of_rows(g * e) / total
 
 
 def _inner(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -76,7 +77,7 @@ def _inner(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
     u, weights = nodes(phi)
     spread = 2 * jnp.square(jnp.sin(0.5 * u * phi))
     e = weights * jnp.exp(-kappa * spread)
-    return phi * jnp.sum(e, 0), phi * jnp.sum(spread * e, 0)
+    return phi * sum_of_rows(e), phi * sum_of_rows(spread * e)
 
 
 @shared
@@ -307,8 +308,8 @@ def ratio_slope(kappa: jax.Array) -> jax.Array:
     u, weights = nodes(kappa)
     versine = _versine_of(u * _extent(zero, w, kappa))
     e = weights * jnp.exp(-kappa * versine)
-    mean = jnp.sum(versine * e, 0) / jnp.sum(e, 0)
-    return jnp.sum(jnp.square(versine - mean) * e, 0) / jnp.sum(e, 0)
+    mean = sum_of_rows(versine * e) / sum_of_rows(e)
+    return sum_of_rows(jnp.square(versine - mean) * e) / sum_of_rows(e)
 
 
 @with_derivatives(lambda spread: -1 / ratio_slope(concentration(spread)))
@@ -337,7 +338,7 @@ def variance(kappa: jax.Array) -> jax.Array:
     u, weights = nodes(kappa)
     angle = u * _extent(zero, opposite(zero), kappa)
     e = weights * jnp.exp(-kappa * _versine_of(angle))
-    return jnp.sum(angle * angle * e, 0) / jnp.sum(e, 0)
+    return sum_of_rows(angle * angle * e) / sum_of_rows(e)
 
 
 def _between_concentrations(p: jax.Array, q: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -353,6 +354,6 @@ def divergence(p: jax.Array, q: jax.Array) -> jax.Array:
     near = (q < 2 * p) & (p < 2 * q)
     other = jnp.where(near, q, p)
     points, w = _between_concentrations(p, other)
-    bend = jnp.square(other - p) * jnp.sum(w * ratio_slope(points), 0)
+    bend = jnp.square(other - p) * sum_of_rows(w * ratio_slope(points))
     apart = log_constant(q) - log_constant(p) + (q - p) * one_less_ratio(p)
     return jnp.where(near, bend, apart)
