@@ -23,6 +23,7 @@ from fnmath.numerics import (
     xlog1py,
     xlogy,
 )
+from fnmath.numerics._once import once, sum_of_rows
 from tests.helpers import Mistake, assert_gradient, assert_transforms, assert_within_ulp
 
 x = jnp.linspace(1.0, 2.0, 4)
@@ -190,6 +191,47 @@ class TestWithDerivatives:
     def test_transforms(self):
         f = with_derivatives(jnp.cos)(jnp.sin)
         assert_transforms(lambda x: f(x), x)
+
+
+class TestOnce:
+    ODD = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e38, -1.5], np.float32)
+
+    def test_what_is_written_is_what_was_there(self):
+        """To the bit, signs of zeros too; and so do derivatives go through, in both modes."""
+        found = jax.jit(once)(self.ODD, self.ODD[::-1], 2 * self.ODD)
+        for y, wanted in zip(found, (self.ODD, self.ODD[::-1], 2 * self.ODD), strict=True):
+            np.testing.assert_array_equal(y, wanted)
+            np.testing.assert_array_equal(np.signbit(y), np.signbit(wanted))
+
+        def f(x):
+            a, b = once(jnp.sin(x), x * x)
+            return a * b
+
+        for derivative in (jax.grad, jax.jacfwd):
+            slope = jax.vmap(derivative(f))(x)
+            np.testing.assert_allclose(slope, jnp.cos(x) * x * x + 2 * x * jnp.sin(x), 1e-6)
+
+    def test_it_is_formed_once(self):
+        """Sines that five exponentials share are there once in the compiled program."""
+
+        def f(x, of):
+            a, b = of(jnp.sin(x), jnp.cos(x))
+            return [jnp.exp(a * k) + jnp.exp(b - k) for k in range(5)]
+
+        def sines(of):
+            compiled = jax.jit(functools.partial(f, of=of)).lower(jnp.ones(99)).compile()
+            return compiled.as_text().count(" sine(")
+
+        assert sines(once) == 1
+        assert sines(lambda *arrays: arrays) > 1
+
+    @pytest.mark.parametrize("shape", [(3,), (3, 4), (3, 2, 0), (3, 2, 5)])
+    def test_sum_of_rows(self, shape):
+        terms = jnp.arange(np.prod(shape), dtype=jnp.float32).reshape(shape) / 7
+        np.testing.assert_allclose(jax.jit(sum_of_rows)(terms), terms.sum(0), rtol=1e-6)
+        cotangent = jax.grad(lambda t: (sum_of_rows(t) ** 2).sum())(terms)
+        wanted = jnp.broadcast_to(2 * terms.sum(0), shape)
+        np.testing.assert_allclose(cotangent, wanted, rtol=1e-6)
 
 
 class TestChecked:

@@ -8,6 +8,7 @@ loop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -45,6 +46,6 @@ def sum_of_rows(terms: jax.Array) -> jax.Array:
 
     A sum over numbers that it forms itself XLA takes one by one, on CPUs in five times the time.
     """
-    rows = terms.reshape(terms.shape[0], -1)
+    rows = terms.reshape(terms.shape[0], math.prod(terms.shape[1:]))
     total = jnp.ones(terms.shape[0], terms.dtype).dot(rows, precision="highest")
     return total.reshape(terms.shape[1:])
