@@ -83,7 +83,8 @@ def _inner(phi: jax.Array, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
 @shared
 def one_less_ratio(kappa: jax.Array) -> jax.Array:
     """1 − A(κ) = E[1 − cos θ], A = I₁/I₀: 1 at 0, 1/(2κ) for large κ."""
-    return _integrals(jnp.zeros_like(kappa), kappa)[1]
+    rounded = _integrals(jnp.zeros_like(kappa), kappa)[1]
+    return rounded - jax.lax.stop_gradient(jnp.maximum(rounded - 1, 0))  # none is above 1
 
 
 @shared

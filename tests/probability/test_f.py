@@ -36,7 +36,7 @@ def mistakes():
         yield Mistake(g, (*at, 1j * two, two), {}, TypeError, came)
         came = f"{name}: dfn (3,) and dfd (2,) and loc () and scale () must have shapes"
         yield Mistake(g, (*at, three, two), {}, ValueError, f"{came} that broadcast")
-    came = "fit: x has dtype int32; wanted floating-point numbers"
+    came = "fit: x has dtype int32; wanted a floating dtype; did you mean x.astype(jnp.float32)?"
     yield Mistake(f.fit, (jnp.ones(3, int),), {}, TypeError, came)
 
 
