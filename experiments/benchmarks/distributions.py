@@ -5,11 +5,11 @@ Run      python -m experiments.benchmarks.distributions
 Cost     not yet measured
 Expect   not yet measured
 
-A hundred thousand float32 points from the quantiles of the family, so that the tails are among them
-as they are among samples. Value is the compiled function, with gradient its compiled vjp by x, by
-the last parameter where x is a count. Answers are compared before times, to 1 % and 10⁻³: a
-dagger marks whose differ from fnmath's. All take turns in one process. TensorFlow Probability's
-distributions are compared where they are installed and can be imported.
+A hundred thousand float32 points are drawn from each family. Value is the compiled function, with
+gradient its compiled vjp by x, by the last parameter where x is a count. Answers are compared
+before times, to 1 % and 10⁻³: a dagger marks whose differ from fnmath's. All take turns in one
+process. TensorFlow Probability's distributions are compared where they are installed and can be
+imported.
 """
 
 from __future__ import annotations
@@ -153,9 +153,11 @@ def contests(config: Config) -> dict[str, Contest]:
 
 
 def contest(entry: Entry, family: str, function: str, points: int, peer: Any | None) -> Contest:
-    """Quantiles of equally many probabilities, or for a quantile function these themselves."""
-    q = (np.arange(points) + 0.5) / points
-    x = q if function == "ppf" else entry.law.ppf(q)
+    """Draws of SciPy's law, or for a quantile function equally spaced probabilities."""
+    if function == "ppf":
+        x = (np.arange(points) + 0.5) / points
+    else:
+        x = entry.law.rvs(size=points, random_state=0)
     functions = {OURS: getattr(entry.family, function)}
     of = {OURS: entry.parameters, JAX: entry.theirs, TFP: entry.parameters}
     if jaxs := getattr(getattr(jax_stats, entry.scipy, None), function, None):
@@ -267,7 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not chosen:
             raise command.OptionError(f"--only: there are {', '.join(FUNCTIONS)}")
         folder = command.make_folder(config.output, NAME.replace(".", "/"))
-        results = {name: run(contest, config.rounds) for name, contest in chosen.items()}
+        results = {}
+        for name, contest in chosen.items():
+            print(f"{name} ({len(results) + 1} of {len(chosen)})", file=sys.stderr)
+            results[name] = run(contest, config.rounds)
         table = markdown(results)
         (folder / "table.md").write_text(table + "\n")
         times = {

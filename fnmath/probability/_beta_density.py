@@ -30,10 +30,10 @@ def _valid(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
 
 @shared
 def _inside(x: jax.Array, a: jax.Array, b: jax.Array) -> tuple[jax.Array, Point]:
-    """Where the point is inside, and one that is so everywhere."""
-    inside = (x > 0) & (x < 1) & (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
-    some = (jnp.where(inside, t, s) for t, s in ((x, 0.5), (a, 1), (b, 1)))
-    return inside, point(*some)
+    """Where the point is inside, and one that is so everywhere, x and a and b each by itself."""
+    lies = (x > 0) & (x < 1), (a > 0) & (a < jnp.inf), (b > 0) & (b < jnp.inf)
+    some = map(jnp.where, lies, (x, a, b), (0.5, 1, 1))
+    return lies[0] & lies[1] & lies[2], point(*some)
 
 
 def _elementwise(f, ends):
@@ -144,7 +144,7 @@ def _of_binomial(f, at_0, at_1):
 
     def function(k: jax.Array, n: jax.Array, p: jax.Array) -> jax.Array:
         inside, counted = (p > 0) & (p < 1), (k >= 0) & (k <= n)
-        k_, n_ = jnp.where(counted, k, 0), jnp.where(counted, n, 1)
+        k_, n_ = jnp.where(counted, k, 0), jnp.where(n >= 0, n, 1)
         ends = jnp.where(p == 0, at_0(k_, n_), at_1(k_, n_))
         return jnp.where(inside, f(k_, n_, jnp.where(inside, p, 0.5)), ends)
 

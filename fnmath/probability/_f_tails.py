@@ -108,8 +108,9 @@ def _placed(x, m, n, loc, scale):
     known = (m > 0) & (m < jnp.inf) & (n > 0) & (n < jnp.inf) & (scale > 0) & (scale < jnp.inf)
     known = known & jnp.isfinite(loc) & ~jnp.isnan(x)
     inside = known & (x > loc) & (x < jnp.inf)
-    args = zip((x, m, n, loc, scale), (1.5, 2, 2, 0, 1), strict=True)
-    x_, m_, n_, loc_, scale_ = (jnp.where(inside, t, some) for t, some in args)
+    m_, n_ = (jnp.where((t > 0) & (t < jnp.inf), t, 2) for t in (m, n))
+    args = zip((x, loc, scale), (1.5, 0, 1), strict=True)
+    x_, loc_, scale_ = (jnp.where(inside, t, some) for t, some in args)
     return known, inside, (*standard(x_, loc_, scale_), m_, n_, scale_)
 
 

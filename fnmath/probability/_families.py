@@ -294,16 +294,28 @@ def mass_functions(formulas: Mass, known: Callable[..., jax.Array]) -> MassFunct
     )  # fmt: skip
 
 
+def _floating(function: str, arguments: dict[str, Any]) -> list[jax.Array]:
+    """The arguments, checked, as numbers of their common floating-point dtype."""
+    _checks.real(function, **arguments)
+    _checks.broadcastable(function, **arguments)
+    dtype = jnp.result_type(*arguments.values(), 1.0)
+    return [jnp.asarray(a, dtype) for a in arguments.values()]
+
+
 def evaluated(function: str, f: Function, **arguments: Any) -> jax.Array:
     """The elementwise function at the arguments, computed in float32 at least.
 
     Integers become floating-point numbers; the dtype is that of the others.
     """
-    _checks.real(function, **arguments)
-    _checks.broadcastable(function, **arguments)
-    dtype = jnp.result_type(*arguments.values(), 1.0)
-    arrays = jnp.broadcast_arrays(*(jnp.asarray(a, dtype) for a in arguments.values()))
-    return computed_wide(f, *arrays)
+    return computed_wide(f, *jnp.broadcast_arrays(*_floating(function, arguments)))
+
+
+def evaluated_by_axes(function: str, f: Function, **arguments: Any) -> jax.Array:
+    """The same, but what depends on the parameters alone is not computed anew for every x.
+
+    Worth it where that is most of the work, as a density's normalisation is.
+    """
+    return computed_wide(jnp.vectorize(f), *_floating(function, arguments))
 
 
 def stacked(function: str, parts: tuple[Function, ...], **arguments: Any) -> jax.Array:

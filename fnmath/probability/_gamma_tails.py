@@ -174,9 +174,10 @@ def slope_by_shape(a: jax.Array, z: Pair) -> jax.Array:
 
 @shared
 def _inside(x: jax.Array, a: jax.Array, scale: jax.Array) -> tuple[jax.Array, ...]:
-    """Where x is inside the support, and arguments that are so everywhere."""
-    inside = (x > 0) & (x < jnp.inf) & (a > 0) & (a < jnp.inf) & (scale > 0) & (scale < jnp.inf)
-    return inside, *(jnp.where(inside, argument, 1) for argument in (x, a, scale))
+    """Where x is inside the support, and arguments that are so everywhere, each by itself."""
+    x_lies, a_lies, s_lies = ((t > 0) & (t < jnp.inf) for t in (x, a, scale))
+    a_, s_ = jnp.where(a_lies, a, 1), jnp.where(s_lies, scale, 1)
+    return x_lies & a_lies & s_lies, jnp.where(x_lies, x, s_), a_, s_
 
 
 def _valid(x: jax.Array, a: jax.Array, scale: jax.Array) -> jax.Array:

@@ -251,11 +251,12 @@ def slope_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
 
 @shared
 def _inside(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Where all arguments are inside, and some that are so everywhere, the parameters alone."""
     x, nu, loc, scale = arrays
-    inside = (nu > 0) & (nu < jnp.inf) & (scale > 0) & (scale < jnp.inf)
-    inside = inside & jnp.isfinite(x) & jnp.isfinite(loc)
-    some = zip(arrays, (0, 1, 0, 1), strict=True)
-    return inside, *(jnp.where(inside, t, c) for t, c in some)
+    lies = (nu > 0) & (nu < jnp.inf), jnp.isfinite(loc), (scale > 0) & (scale < jnp.inf)
+    nu_, loc_, scale_ = map(jnp.where, lies, (nu, loc, scale), (1, 0, 1))
+    inside = jnp.isfinite(x) & lies[0] & lies[1] & lies[2]
+    return inside, jnp.where(inside, x, loc_), nu_, loc_, scale_
 
 
 def _elementwise(f, ends):

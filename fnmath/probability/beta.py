@@ -26,6 +26,7 @@ from fnmath.probability._evaluation import (
     score_of,
     symmetric,
 )
+from fnmath.probability._families import evaluated_by_axes
 from fnmath.probability._information import beta_divergence, beta_entropy
 from fnmath.probability._log_gammas import digamma, trigamma, trigamma_difference
 
@@ -107,7 +108,7 @@ def pdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("pdf", _density.density, x=x, a=a, b=b)
+    return evaluated_by_axes("pdf", _density.density, x=x, a=a, b=b)
 
 
 def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
@@ -138,7 +139,7 @@ def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §25.1 to
         §25.3.
     """
-    return evaluated("logpdf", _density.log_density, x=x, a=a, b=b)
+    return evaluated_by_axes("logpdf", _density.log_density, x=x, a=a, b=b)
 
 
 def cdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float[Array, "..."]:

@@ -25,6 +25,7 @@ from fnmath.probability._evaluation import (
     score_of,
     symmetric,
 )
+from fnmath.probability._families import evaluated_by_axes
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_divergence, gamma_entropy
 from fnmath.probability._log_gammas import digamma, trigamma
@@ -89,7 +90,7 @@ def pdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("pdf", _of_gamma(_tails.density), x=x, df=df)
+    return evaluated_by_axes("pdf", _of_gamma(_tails.density), x=x, df=df)
 
 
 def logpdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
@@ -119,7 +120,7 @@ def logpdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §18.1 to
         §18.3.
     """
-    return evaluated("logpdf", _of_gamma(_tails.log_density), x=x, df=df)
+    return evaluated_by_axes("logpdf", _of_gamma(_tails.log_density), x=x, df=df)
 
 
 def cdf(x: ArrayLike, df: ArrayLike) -> Float[Array, "..."]:

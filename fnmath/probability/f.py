@@ -19,7 +19,7 @@ from fnmath import _checks
 from fnmath.probability import _f_tails as _tails
 from fnmath.probability import _fitting, _gamma_numbers
 from fnmath.probability._evaluation import evaluated, score_of, where_known
-from fnmath.probability._families import Numbers, finite_scale, information
+from fnmath.probability._families import Numbers, evaluated_by_axes, finite_scale, information
 from fnmath.probability._information import beta_entropy
 from fnmath.probability._log_gammas import digamma
 from fnmath.probability._numbers import Number, head, where
@@ -167,7 +167,7 @@ def pdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 27;
         ``scipy.stats.f``.
     """
-    return evaluated("pdf", _tails.density, x=x, dfn=dfn, dfd=dfd, loc=loc, scale=scale)
+    return evaluated_by_axes("pdf", _tails.density, x=x, dfn=dfn, dfd=dfd, loc=loc, scale=scale)
 
 
 def logpdf(
@@ -203,7 +203,9 @@ def logpdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 27;
         ``scipy.stats.f``.
     """
-    return evaluated("logpdf", _tails.log_density, x=x, dfn=dfn, dfd=dfd, loc=loc, scale=scale)
+    return evaluated_by_axes(
+        "logpdf", _tails.log_density, x=x, dfn=dfn, dfd=dfd, loc=loc, scale=scale
+    )
 
 
 def cdf(

@@ -26,6 +26,7 @@ from fnmath.probability._evaluation import (
     score_of,
     symmetric,
 )
+from fnmath.probability._families import evaluated_by_axes
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_entropy, gamma_kl, relative_lag
 from fnmath.probability._log_gammas import trigamma
@@ -99,7 +100,7 @@ def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("pdf", _tails.density, x=x, a=a, scale=scale)
+    return evaluated_by_axes("pdf", _tails.density, x=x, a=a, scale=scale)
 
 
 def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
@@ -130,7 +131,7 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("logpdf", _tails.log_density, x=x, a=a, scale=scale)
+    return evaluated_by_axes("logpdf", _tails.log_density, x=x, a=a, scale=scale)
 
 
 def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:

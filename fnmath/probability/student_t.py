@@ -24,7 +24,7 @@ from fnmath.probability._evaluation import (
     sample_shape,
     score_of,
 )
-from fnmath.probability._families import finite_scale, information
+from fnmath.probability._families import evaluated_by_axes, finite_scale, information
 from fnmath.probability._gamma_numbers import half_step_excess
 from fnmath.probability._log_gammas import digamma
 from fnmath.probability._numbers import Number
@@ -137,7 +137,7 @@ def pdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("pdf", _tails.density, x=x, df=df, loc=loc, scale=scale)
+    return evaluated_by_axes("pdf", _tails.density, x=x, df=df, loc=loc, scale=scale)
 
 
 def logpdf(
@@ -172,7 +172,7 @@ def logpdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), §28.1 to
         §28.4.
     """
-    return evaluated("logpdf", _tails.log_density, x=x, df=df, loc=loc, scale=scale)
+    return evaluated_by_axes("logpdf", _tails.log_density, x=x, df=df, loc=loc, scale=scale)
 
 
 def cdf(

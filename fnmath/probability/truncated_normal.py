@@ -23,6 +23,7 @@ from fnmath.probability._families import (
     Numbers,
     both,
     evaluated,
+    evaluated_by_axes,
     finite_scale,
     functions,
     on_support,
@@ -289,7 +290,7 @@ def pdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         §13.10; ``scipy.stats.truncnorm``.
     """
-    return evaluated("pdf", _F.pdf, x=x, a=a, b=b, loc=loc, scale=scale)
+    return evaluated_by_axes("pdf", _F.pdf, x=x, a=a, b=b, loc=loc, scale=scale)
 
 
 def logpdf(
@@ -326,7 +327,7 @@ def logpdf(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
         §13.10; ``scipy.stats.truncnorm``.
     """
-    return evaluated("logpdf", _F.logpdf, x=x, a=a, b=b, loc=loc, scale=scale)
+    return evaluated_by_axes("logpdf", _F.logpdf, x=x, a=a, b=b, loc=loc, scale=scale)
 
 
 def cdf(

@@ -21,7 +21,7 @@ from fnmath.numerics._pairs import two_sum
 from fnmath.probability import _fitting
 from fnmath.probability import _von_mises_tails as _tails
 from fnmath.probability._evaluation import evaluated, where_known
-from fnmath.probability._families import Numbers
+from fnmath.probability._families import Numbers, evaluated_by_axes
 from fnmath.probability._sampling import target_shape
 
 
@@ -130,7 +130,7 @@ def pdf(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
     Source:
         Mardia and Jupp, Directional Statistics (2000), §3.5.4; ``scipy.stats.vonmises``.
     """
-    return evaluated("pdf", _at_angle(_tails.density), x=x, kappa=kappa, loc=loc)
+    return evaluated_by_axes("pdf", _at_angle(_tails.density), x=x, kappa=kappa, loc=loc)
 
 
 def logpdf(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
@@ -160,7 +160,7 @@ def logpdf(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."
     Source:
         Mardia and Jupp, Directional Statistics (2000), §3.5.4; ``scipy.stats.vonmises``.
     """
-    return evaluated("logpdf", _at_angle(_tails.log_density), x=x, kappa=kappa, loc=loc)
+    return evaluated_by_axes("logpdf", _at_angle(_tails.log_density), x=x, kappa=kappa, loc=loc)
 
 
 def cdf(x: Numbers, kappa: Numbers, loc: Numbers = 0.0) -> Float[Array, "..."]:
