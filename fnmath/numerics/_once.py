@@ -17,7 +17,12 @@ from jax import lax
 
 
 def _added(a: Sequence[jax.Array], b: Sequence[jax.Array]) -> list[jax.Array]:
-    return [x + y for x, y in zip(a, b, strict=True)]
+    """The sums a + b, written so that XLA forms them itself.
+
+    A sum of one array, all that is left of a pair whose tail nothing uses, it would hand to a
+    library, which took 2.4 ms for 10⁵ sums of two.
+    """
+    return [x - (-y) for x, y in zip(a, b, strict=True)]
 
 
 @jax.custom_jvp
