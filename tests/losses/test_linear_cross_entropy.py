@@ -191,7 +191,8 @@ class TestBoth:
         """512 features, 2048 classes: beside float64, in units of float32's last place.
 
         An entry of the logits or of a gradient is a sum, whose error goes by the size of its terms:
-        the bound is in ε of the largest entry of each array. The plain form errs as much.
+        the bound is in ε of the largest entry of each array, or what the plain form errs where that
+        is more: how a product of matrices adds up 2048 terms is the processor's affair.
         """
         *arrays, labels = make(96, 512, 2048, jnp.float32)
         arrays[1] = arrays[1] / 16
@@ -203,10 +204,12 @@ class TestBoth:
         ours = linear_softmax_cross_entropy(*arrays[:2], labels, bias=arrays[2], chunk=40)
         eps = float(jnp.finfo(jnp.float32).eps)
         assert np.abs(ours - losses).max() <= 4 * eps * np.abs(losses).max()
+        plainly = jax.jit(jax.grad(weighted(plain, labels), (0, 1, 2)))(*arrays)
         for f in FUNCTIONS:
             gradients = jax.jit(jax.grad(weighted(f, labels, 40), (0, 1, 2)))(*arrays)
-            for g, e in zip(gradients, expected, strict=True):
-                assert np.abs(g - e).max() <= 12 * eps * np.abs(e).max()
+            for g, p, e in zip(gradients, plainly, expected, strict=True):
+                bound = max(12 * eps * np.abs(e).max(), 1.25 * np.abs(p - e).max())
+                assert np.abs(g - e).max() <= bound
 
     @pytest.mark.last_digits
     @pytest.mark.parametrize("f", FUNCTIONS)

@@ -24,10 +24,13 @@ from fnmath.layers.convolution._forms import (
     IMAGE,
     KERNEL,
     OUTPUT,
+    SPARE,
     bare,
     block_of,
     by_entries,
+    merged,
     surplus,
+    together,
 )
 from fnmath.layers.convolution._geometry import Grid
 
@@ -84,10 +87,11 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
 
 
 def fitting(forms: Iterable[str], role: str, grid: Grid) -> list[str]:
-    """Those that can be chosen: XLA's own knows one or two axes of space well, not more."""
+    """Those that can be chosen: XLA finds kernels of one or two axes of space well, not of more."""
     axes = len(grid.window)
-    spread = role == IMAGE and set(grid.strides) != {1}
-    unfit = {"blocks": axes > 2, "surplus": axes != 2 or spread, "rows": axes == 1}
+    volume = role == KERNEL and axes > 2
+    spread = role == IMAGE and set(grid.strides) != {1} and not merged(grid, math.inf)
+    unfit = {"blocks": volume, "surplus": axes < 2 or spread or volume, "rows": axes == 1}
     return [form for form in forms if not unfit.get(form, False)]
 
 
@@ -110,6 +114,19 @@ def work(
     seen, given = block * inputs, block * outputs
     if role == IMAGE:
         seen, given = given, seen
+    laid = beside = 0
+    if (
+        role == IMAGE
+        and form != "spread"
+        and merged(grid, math.inf if form == "surplus" else SPARE)
+    ):
+        laid, role = batch * math.prod(grid.sizes) * given, OUTPUT
+        given, grid = given * math.prod(grid.strides), together(grid)
+    if form in ("blocks", "surplus") and len(grid.window) > 2:
+        around, lead = grid.sizes if role == IMAGE else grid.counts, len(grid.window) - 2
+        batch, seen = batch * math.prod(around[:lead]), seen * math.prod(grid.window[:lead])
+        grid = Grid(*(field[lead:] for field in grid))
+        beside = batch * math.prod(grid.counts if role == IMAGE else grid.sizes) * seen
     places, window, row = batch * _places(form, role, grid), math.prod(grid.window), grid.window[-1]
     calls, added, held = {
         "blocks": (1, 0, 0),
@@ -136,8 +153,9 @@ def work(
         else:
             visited = places * window
             scattered, copied = (copied, 0) if depth % 4 else (0, copied)
-    each = (products, copied, places * added, calls, narrow, naked, scattered, visited)
-    return Work(*(groups // block * n for n in (*each, places * held)))  # all blocks at once
+    copied, held = copied + beside, places * held + beside + laid
+    each = (products, copied, places * added + laid, calls, narrow, naked, scattered, visited)
+    return Work(*(groups // block * n for n in (*each, held)))  # all blocks at once
 
 
 def _products(form: str, role: str, window: int, seen: int, given: int) -> float:

@@ -1,6 +1,7 @@
 """Nanoseconds for each unit of work, in the order of its fields, by form.
 
-Measured by ``python -m experiments.benchmarks.convolution_costs --write`` on two CPU cores.
+Measured by ``python -m experiments.benchmarks.convolution_costs --write`` on two CPU cores; only
+the costs of one contraction are ever compared, and those of images were measured on other ones.
 """
 
 COSTS = {
@@ -13,12 +14,12 @@ COSTS = {
         "spread": (0.00858, 0.0, 0.133, 55500.0, 0.0, 0.0, 0.0, 0.0),
     },
     "image": {
-        "blocks": (0.00449, 0.0, 0.0, 81100.0, 0.0068, 0.0, 0.0, 1.49),
-        "surplus": (0.00593, 0.0766, 0.0, 70300.0, 0.0, 0.0, 0.406, 2.05),
-        "taps": (0.00707, 0.154, 0.348, 11500.0, 0.0, 0.0, 0.0, 0.0),
-        "rows": (0.00841, 0.147, 0.391, 31200.0, 0.0, 0.0, 0.0, 0.0),
-        "patches": (0.00924, 0.279, 0.0, 87400.0, 0.0, 0.0, 0.0, 0.0),
-        "spread": (0.00889, 0.0, 0.187, 56400.0, 0.0, 0.0, 0.0, 0.0),
+        "blocks": (0.0213, 0.0, 0.555, 204000.0, 0.0115, 0.0163, 0.743, 5.61),
+        "surplus": (0.0243, 0.189, 1.14, 282000.0, 0.0, 0.0, 1.15, 5.39),
+        "taps": (0.0278, 0.538, 0.423, 65900.0, 0.0, 0.0, 0.0, 0.0),
+        "rows": (0.0261, 0.839, 0.375, 92100.0, 0.0, 0.0, 0.0, 0.0),
+        "patches": (0.0297, 1.08, 0.0362, 175000.0, 0.0, 0.0, 0.0, 0.0),
+        "spread": (0.0391, 0.0, 0.39, 149000.0, 0.0, 0.0, 0.0, 0.0),
     },
     "kernel": {
         "blocks": (0.00918, 0.286, 0.0, 110000.0, 0.0121, 0.00678, 0.565, 0.0224),

@@ -5,8 +5,11 @@ grid, one for each role. All of them but XLA's know a single group: the groups o
 put together into blocks, each with a kernel of its own (zero between its groups), so that products
 of matrices are neither many nor small; where each group has one input, the products are of entries.
 
-The image of a contraction is a contraction of its own: at stride 1 with the kernel turned round,
-and at strides s with one kernel, of every s-th tap, for each of the s phases of the image.
+The image of a contraction is a contraction of its own: at stride 1 with the kernel turned round, at
+strides s with one kernel, of every s-th tap, for each of the s phases of the image, or with all of
+them side by side for the phases as channels, which then are laid out as an image (Shi et al.,
+Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+network, 2016, §3.2).
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from fnmath.layers.convolution._geometry import Grid
 from fnmath.linear_algebra._grids import span
 
 IMAGE, KERNEL, OUTPUT = "image", "kernel", "output"
+# All phases of an image are found together where that takes no more than so many times the taps.
+SPARE = 1.4
 Taps = tuple[int, ...]
 
 
@@ -146,8 +151,48 @@ def _by_lax(
     )
 
 
-_blocks_output = functools.partial(_lax_output, groups=1)
-_blocks_image = functools.partial(_image_of_swapped, groups=1)
+def _in_planes(output: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """That form of the output, of no more than two axes of space.
+
+    What the taps along the axes before those see stands beside each other, as channels.
+    """
+
+    def by_planes(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+        if len(grid.window) < 3:
+            return output(x, kernel, grid)
+        planes, plane = _planes(x, grid)
+        y = output(planes, _plane_kernel(kernel), plane)
+        return y.reshape(x.shape[0], *grid.counts, y.shape[-1])
+
+    return by_planes
+
+
+def _planes(x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
+    """The images of two axes, a batch of them for each place on the others, and their windows."""
+    lead = len(grid.window) - 2
+    plane = Grid(*(field[lead:] for field in grid))
+    padded = _padded(x, [*ends(grid)[:lead], (0, 0), (0, 0)])
+    counts, strides = grid.counts[:lead], grid.strides[:lead]
+    whole = grid._replace(counts=(*counts, *plane.sizes), strides=(*strides, 1, 1))
+    seen = [_seen(padded, whole, (*tap, 0, 0)) for tap in taps(grid.window[:lead])]
+    beside = jnp.concatenate(seen, axis=-1)
+    return beside.reshape(-1, *plane.sizes, beside.shape[-1]), plane
+
+
+def _plane_kernel(kernel: jax.Array) -> jax.Array:
+    """The kernel whose taps along the first axes are channels, in the order of ``_planes``."""
+    lead = kernel.ndim - 4
+    kernel = jnp.moveaxis(kernel, range(lead), range(2, 2 + lead))
+    return kernel.reshape(*kernel.shape[:2], -1, kernel.shape[-1])
+
+
+_blocks_output = _in_planes(functools.partial(_lax_output, groups=1))
+
+
+def _blocks_image(swapped: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    if len(grid.window) > 2 or merged(grid):
+        return _image_by(_blocks_output)(swapped, y, grid)
+    return _image_of_swapped(swapped, y, grid, 1)
 
 
 def surplus(sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
@@ -173,6 +218,8 @@ def _surplus_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
 
 
 def _surplus_image(swapped: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+    if len(grid.window) > 2 or set(grid.strides) != {1}:
+        return _image_by(_in_planes(_surplus_output), math.inf)(swapped, y, grid)
     sizes = surplus(grid.counts, grid.sizes)
     return _first(_image_of_swapped(swapped, y, grid._replace(sizes=sizes), 1), grid.sizes)
 
@@ -224,23 +271,82 @@ def _total(terms: Iterator[jax.Array]) -> jax.Array:
 # -------------------------------------------------------------------- the image, for a single group
 
 
-def _image_by(output: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+def _image_by(output: Callable[..., jax.Array], spare: float = SPARE) -> Callable[..., jax.Array]:
     """The image by that form of the output, of a kernel whose inputs and outputs are swapped."""
 
     def image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-        phases = [_phases(*axis) for axis in zip(*_axes(grid), strict=True)]
-        sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
-        parts = []
-        for phase in itertools.product(*phases):
-            if not all(p.number for p in phase):
-                parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
-                continue
-            part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
-            part = jnp.flip(part, tuple(range(len(phase))))
-            parts.append(output(y, part, _phase_grid(grid, sizes, phase)))
-        return _interleaved(parts, grid)
+        whole = _all_phases if merged(grid, spare) else _each_phase
+        return whole(output, kernel, y, grid)
 
     return image
+
+
+def merged(grid: Grid, spare: float = SPARE) -> bool:
+    """Whether the phases of the image are best found together, as channels of one.
+
+    They all see windows of ⌈w/s⌉ taps; no more than so many times the kernel's taps may be needed.
+    """
+    needed = math.prod(-(-w // s) * s for w, s in zip(grid.window, grid.strides, strict=True))
+    few = needed <= spare * math.prod(grid.window)
+    return few and set(grid.strides) != {1} and set(grid.dilation) == {1}
+
+
+def _all_phases(
+    output: Callable[..., jax.Array], kernel: jax.Array, y: jax.Array, grid: Grid
+) -> jax.Array:
+    """One convolution of y with all phases, each a channel of its own.
+
+    Entry p + s q − low is seen by tap p + s t of window q − t: p is its phase, t a tap of one
+    window for all phases, of ⌈w/s⌉ taps. Taps beyond the kernel's are 0.
+    """
+    axes, window = len(grid.window), together(grid).window
+    spare = [(0, t * s - w) for t, s, w in zip(window, grid.strides, grid.window, strict=True)]
+    kernel = jnp.pad(kernel, [*spare, (0, 0), (0, 0)])
+    inputs, outputs = kernel.shape[-2:]
+    split = [n for pair in zip(window, grid.strides, strict=True) for n in pair]
+    kernel = kernel.reshape(*split, inputs, outputs)  # taps and phases of each axis
+    order = (*range(0, 2 * axes, 2), 2 * axes, *range(1, 2 * axes, 2), 2 * axes + 1)
+    kernel = kernel.transpose(order).reshape(*window, inputs, -1)
+    kernel = jnp.flip(kernel, tuple(range(axes)))
+    x = _tiled(output(y, kernel, together(grid)), grid.strides)
+    begin = [low % s for low, s in zip(lows(grid), grid.strides, strict=True)]
+    widths = [(-a, a + n - m) for a, n, m in zip(begin, grid.sizes, x.shape[1:], strict=False)]
+    return _padded(x, widths)
+
+
+def together(grid: Grid) -> Grid:
+    """The windows over y that see one entry of each phase."""
+    axes = len(grid.window)
+    each = list(zip(lows(grid), grid.sizes, grid.strides, grid.window, strict=True))
+    first = [low // s for low, _, s, _ in each]
+    last = [(low + n - 1) // s for low, n, s, _ in each]
+    window = tuple(-(-w // s) for _, _, s, w in each)
+    return Grid(
+        grid.counts,
+        tuple(b - a + 1 for a, b in zip(first, last, strict=True)),
+        window,
+        (1,) * axes,
+        (1,) * axes,
+        tuple((t - 1 - a, 0) for t, a in zip(window, first, strict=True)),
+        ("CONSTANT",) * axes,
+    )
+
+
+def _each_phase(
+    output: Callable[..., jax.Array], kernel: jax.Array, y: jax.Array, grid: Grid
+) -> jax.Array:
+    """A convolution of y for each phase of the image."""
+    phases = [_phases(*axis) for axis in zip(*_axes(grid), strict=True)]
+    sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
+    parts = []
+    for phase in itertools.product(*phases):
+        if not all(p.number for p in phase):
+            parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
+            continue
+        part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
+        part = jnp.flip(part, tuple(range(len(phase))))
+        parts.append(output(y, part, _phase_grid(grid, sizes, phase)))
+    return _interleaved(parts, grid)
 
 
 class _Phase(NamedTuple):
@@ -369,7 +475,7 @@ def _moved(x: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 
 
 def _entries_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
-    x = _image_by(_entries_output)(kernel, y, grid)
+    x = _each_phase(_entries_output, kernel, y, grid)
     return x.reshape(*x.shape[:-1], groups, -1).sum(-1)
 
 
@@ -481,7 +587,7 @@ def _form(output: Callable, kernel: Callable, image: Callable | None = None) -> 
 FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {
     "lax": {OUTPUT: _lax_output, IMAGE: _lax_image, KERNEL: _lax_kernel},
     "blocks": _form(_blocks_output, _blocks_kernel, _blocks_image),
-    "surplus": _form(_surplus_output, _surplus_kernel, _surplus_image),
+    "surplus": _form(_in_planes(_surplus_output), _surplus_kernel, _surplus_image),
     "taps": _form(_taps_output, _taps_kernel),
     "rows": _form(_rows_output, _rows_kernel),
     "patches": _form(_patches_output, _patches_kernel),

@@ -164,6 +164,45 @@ def test_chunks(role, groups):
     assert "scan[" not in str(jax.make_jaxpr(in_chunks(whole, role, 7))(*operands))
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    ("sizes", "window", "strides", "padding"),
+    [
+        ((11, 9), (4, 2), (2, 2), "SAME"),
+        ((11, 9), (7, 5), (2, 3), "VALID"),
+        ((9, 7), (3, 1), (2, 3), ((2, 0), (0, 3))),
+        ((13,), (8,), (4,), "CAUSAL"),
+        ((6, 5, 7), (2, 3, 3), (2, 1, 2), "SAME"),
+    ],
+)
+def test_phases_of_an_image_together_or_each(sizes, window, strides, padding):
+    """Both as XLA's, whatever form finds them; entries that no window sees are 0."""
+    windows = grid("conv", sizes, window, strides=strides, dilation=1, padding=padding)
+    rng = np.random.default_rng(0)
+    kernel, y = (
+        jnp.asarray(rng.standard_normal(s)) for s in ((*window, 3, 4), (2, *windows.counts, 4))
+    )
+    expected = _forms.FORMS["lax"]["image"](kernel, y, grid=windows, groups=1)
+    swapped = jnp.swapaxes(kernel, -1, -2)
+    for output in (_forms._taps_output, _forms._patches_output, _forms._blocks_output):
+        for whole in (_forms._all_phases, _forms._each_phase):
+            found = whole(output, swapped, y, windows)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_phases_are_found_together_where_few_taps_are_wasted():
+    """One product for all of them, where the window is a multiple of the stride."""
+
+    def products(window, strides):
+        windows = grid("conv", (12, 12), window, strides=strides, dilation=1, padding="SAME")
+        y = jnp.ones((1, *windows.counts, 4))
+        image = functools.partial(_forms.FORMS["patches"]["image"], grid=windows, groups=1)
+        return str(jax.make_jaxpr(image)(jnp.ones((*window, 3, 4)), y)).count("dot_general")
+
+    assert products((4, 4), (2, 2)) == products((3, 3), (3, 3)) == products((7, 7), (2, 2)) == 1
+    assert products((3, 3), (2, 2)) == 4
+
+
 @pytest.mark.parametrize("role", OPERANDS)
 def test_what_is_chosen_holds_little(role):
     """At most ``CHUNK`` entries, or as few as any form does for a single image."""
