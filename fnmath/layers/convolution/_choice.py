@@ -28,6 +28,7 @@ from fnmath.layers.convolution._forms import (
     bare,
     block_of,
     by_entries,
+    last_two,
     merged,
     surplus,
     together,
@@ -122,10 +123,10 @@ def work(
     ):
         laid, role = batch * math.prod(grid.sizes) * given, OUTPUT
         given, grid = given * math.prod(grid.strides), together(grid)
-    if form in ("blocks", "surplus") and len(grid.window) > 2:
-        around, lead = grid.sizes if role == IMAGE else grid.counts, len(grid.window) - 2
+    around, lead = grid.sizes if role == IMAGE else grid.counts, len(grid.window) - 2
+    if form in ("blocks", "surplus") and lead > 0:
         batch, seen = batch * math.prod(around[:lead]), seen * math.prod(grid.window[:lead])
-        grid = Grid(*(field[lead:] for field in grid))
+        grid = last_two(grid)
         beside = batch * math.prod(grid.counts if role == IMAGE else grid.sizes) * seen
     places, window, row = batch * _places(form, role, grid), math.prod(grid.window), grid.window[-1]
     calls, added, held = {

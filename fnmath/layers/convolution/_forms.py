@@ -170,13 +170,21 @@ def _in_planes(output: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 def _planes(x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
     """The images of two axes, a batch of them for each place on the others, and their windows."""
     lead = len(grid.window) - 2
-    plane = Grid(*(field[lead:] for field in grid))
+    plane = last_two(grid)
     padded = _padded(x, [*ends(grid)[:lead], (0, 0), (0, 0)])
     counts, strides = grid.counts[:lead], grid.strides[:lead]
     whole = grid._replace(counts=(*counts, *plane.sizes), strides=(*strides, 1, 1))
     seen = [_seen(padded, whole, (*tap, 0, 0)) for tap in taps(grid.window[:lead])]
     beside = jnp.concatenate(seen, axis=-1)
     return beside.reshape(-1, *plane.sizes, beside.shape[-1]), plane
+
+
+def last_two(grid: Grid) -> Grid:
+    """The windows along the last two axes."""
+    sizes, counts, window, strides, dilation, margins, modes = grid
+    return Grid(
+        sizes[-2:], counts[-2:], window[-2:], strides[-2:], dilation[-2:], margins[-2:], modes[-2:]
+    )
 
 
 def _plane_kernel(kernel: jax.Array) -> jax.Array:
