@@ -1,7 +1,8 @@
 """Nanoseconds for each unit of work, in the order of its fields, by form.
 
 Measured by ``python -m experiments.benchmarks.convolution_costs --write`` on two CPU cores; only
-the costs of one contraction are ever compared, and those of images were measured on other ones.
+the costs of one contraction are ever compared, and those of images were measured on other ones,
+while tests ran there.
 """
 
 COSTS = {
