@@ -67,6 +67,8 @@ METHODS = {
     "logsf": "log_survival_function",
     "ppf": "quantile",
 }
+# Called with a shape and a scale, as people do: a location of 0 that is an array is computed with.
+WITHOUT_LOCATION = ("gamma", "inverse_gamma")
 # By the parameters of fnmath's: TFP's distribution, and where it is moved to.
 MAKERS: dict[str, Callable[..., tuple[Any, Any]]] = {
     "normal": lambda d, loc, scale: (d.Normal(loc, scale), 0),
@@ -158,14 +160,18 @@ def contest(entry: Entry, family: str, function: str, points: int, peer: Any | N
         x = (np.arange(points) + 0.5) / points
     else:
         x = entry.law.rvs(size=points, random_state=0)
-    functions = {OURS: getattr(entry.family, function)}
-    of = {OURS: entry.parameters, JAX: entry.theirs, TFP: entry.parameters}
+    ours, parameters = getattr(entry.family, function), entry.parameters
+    functions = {OURS: ours}
+    if family in WITHOUT_LOCATION:
+        functions = {OURS: lambda x, a, scale: ours(x, a, scale=scale)}
+        parameters = (parameters[0], parameters[-1])
+    of = {OURS: parameters, JAX: entry.theirs, TFP: parameters}
     if jaxs := getattr(getattr(jax_stats, entry.scipy, None), function, None):
         functions[JAX] = jaxs
     if peer is not None:
         functions[TFP] = of_tfp(peer, family, function)
-    parameters = {k: tuple(jnp.float32(p) for p in of[k]) for k in functions}
-    return Contest(functions, jnp.float32(x), parameters, not entry.is_discrete)
+    arrays = {k: tuple(jnp.float32(p) for p in of[k]) for k in functions}
+    return Contest(functions, jnp.float32(x), arrays, not entry.is_discrete)
 
 
 def value(contest: Contest) -> dict[str, Callable[[], Any]]:

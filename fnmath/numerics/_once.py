@@ -1,9 +1,9 @@
-"""What is computed once: XLA forms entries anew wherever they are used, on CPUs above all.
+"""What is computed once, and not too early: XLA forms entries anew wherever they are used.
 
-A number that is used by five others is formed five times, with all that it is made of, as often as
-these go into different loops: the tail of a normal distribution so took six times as long. What a
-reduction gives is written to memory instead, and one of several arrays writes all of them in one
-loop.
+On CPUs above all, a number that is used by five others is formed five times, with all that it is
+made of, as often as these go into different loops: the tail of a normal distribution so took six
+times as long. What a reduction gives is written to memory instead, and one of several arrays writes
+all of them in one loop.
 """
 
 from __future__ import annotations
@@ -54,3 +54,13 @@ def sum_of_rows(terms: jax.Array) -> jax.Array:
     rows = terms.reshape(terms.shape[0], math.prod(terms.shape[1:]))
     total = jnp.ones(terms.shape[0], terms.dtype).dot(rows, precision="highest")
     return total.reshape(terms.shape[1:])
+
+
+def unforeseen(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """The same arrays, of which XLA does not know that some are constants.
+
+    It would take (x + c) − c for x, as if sums of floating-point numbers were not rounded, so that
+    what rounding took from x + c came out as 0. Where arguments are no constants this costs nothing
+    but that they are written to memory.
+    """
+    return tuple(lax.optimization_barrier([jnp.array(x) for x in arrays]))

@@ -470,8 +470,9 @@ def _log_by_end(kind: str, of_x: bool) -> Callable[..., jax.Array]:
     def slope(p: Point) -> jax.Array:
         wanted = _is_lower(p) if of_lower else ~_is_lower(p)
         rest = lower_and_upper(*p)[0 if of_lower else 1]
-        density = densities(*p)[0 if of_x else 1]
-        return jnp.where(wanted, hazard(p) / (p.x if of_x else p.y), density / rest)
+        rest = jnp.where(wanted, 1, rest)  # of which the square may be 0
+        by_rest = densities(*p)[0 if of_x else 1] / rest
+        return jnp.where(wanted, hazard(p) / (p.x if of_x else p.y), by_rest)
 
     def ends(p: Point) -> jax.Array:
         own, other = (p, p.swapped()) if of_x else (p.swapped(), p)

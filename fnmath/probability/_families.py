@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Real
 
 from fnmath import _checks
+from fnmath.numerics._once import unforeseen
 from fnmath.numerics._sharing import shared
 from fnmath.numerics._wide import computed_wide
 from fnmath.probability._numbers import (
@@ -294,12 +295,12 @@ def mass_functions(formulas: Mass, known: Callable[..., jax.Array]) -> MassFunct
     )  # fmt: skip
 
 
-def _floating(function: str, arguments: dict[str, Any]) -> list[jax.Array]:
+def _floating(function: str, arguments: dict[str, Any]) -> tuple[jax.Array, ...]:
     """The arguments, checked, as numbers of their common floating-point dtype."""
     _checks.real(function, **arguments)
     _checks.broadcastable(function, **arguments)
     dtype = jnp.result_type(*arguments.values(), 1.0)
-    return [jnp.asarray(a, dtype) for a in arguments.values()]
+    return unforeseen(*(jnp.asarray(a, dtype) for a in arguments.values()))
 
 
 def evaluated(function: str, f: Function, **arguments: Any) -> jax.Array:

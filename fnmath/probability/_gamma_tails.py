@@ -252,7 +252,8 @@ def _log_by_end(kind: str) -> Callable[..., jax.Array]:
         z = standardised(x_, s_)
         wanted = _is_lower(a_, z[0]) == is_lower
         rest = lower_and_upper(x_, a_, s_)[0 if is_lower else 1]
-        slope = jnp.where(wanted, hazard(a_, z) / x_, density(x_, a_, s_) / rest)
+        by_rest = density(x_, a_, s_) / jnp.where(wanted, 1, rest)  # whose square may be 0
+        slope = jnp.where(wanted, hazard(a_, z) / x_, by_rest)
         edge = jnp.where(x == 0, jnp.inf, 0) if is_lower else density(x, a, scale)
         edge = jnp.where(x == jnp.inf, 0 if is_lower else 1 / scale, edge)
         slope = jnp.where(inside, slope, jnp.where(_valid(x, a, scale), edge, jnp.nan))

@@ -24,6 +24,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from fnmath.linear_algebra._spectral import times
+from fnmath.numerics._once import unforeseen
 from fnmath.numerics._pairs import halves, two_sum
 from fnmath.probability._numbers import Number, Pair, head, where
 
@@ -292,5 +293,6 @@ def evaluated(f: Callable[..., Any], signature: str, *arrays: Any) -> Any:
     """
     dtype = jnp.result_type(*arrays)
     wide = jnp.promote_types(dtype, jnp.float32)
-    found = _over_leading_axes(f, signature)(*(jnp.asarray(a, wide) for a in arrays))
+    given = unforeseen(*(jnp.asarray(a, wide) for a in arrays))
+    found = _over_leading_axes(f, signature)(*given)
     return jax.tree.map(lambda y: y.astype(dtype), found)

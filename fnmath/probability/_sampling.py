@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnmath import _checks
+from fnmath.numerics._once import unforeseen
 from fnmath.numerics._wide import computed_wide
 from fnmath.probability._numbers import Function
 
@@ -41,7 +42,7 @@ def drawn(
     shape = target_shape(function, shape, **parameters)
     dtype = jnp.result_type(*parameters.values(), 1.0)
     lower, p = halves(key, shape, jnp.promote_types(dtype, jnp.float32))
-    arrays = [jnp.asarray(a, dtype) for a in parameters.values()]
+    arrays = unforeseen(*(jnp.asarray(a, dtype) for a in parameters.values()))
 
     def quantiles(*of: jax.Array) -> jax.Array:
         return jnp.where(lower, ppf(p, *of), isf(p, *of))

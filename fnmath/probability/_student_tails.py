@@ -134,9 +134,18 @@ def _log_f_by_s(s: jax.Array, nu: jax.Array) -> jax.Array:
     return -jnp.where(near, (1 + 1 / nu) * some / (1 + some * (some / nu)), (nu + 1) / size)
 
 
+@with_derivatives(None, lambda share, log1p_u: share)
+def _rest_of_log(share: jax.Array, log1p_u: jax.Array) -> jax.Array:
+    """The difference log(1 + u) − u/(1 + u), whose derivative by log(1 + u) is u/(1 + u).
+
+    That by the share, of which it is no other function, would be −u: infinite for a share of 1.
+    """
+    return lag(-share, -log1p_u)
+
+
 def _score(share: jax.Array, log1p_u: jax.Array, nu: jax.Array) -> jax.Array:
     """The derivative of log f by ν."""
-    return 0.5 * (share / nu - lag(-share, -log1p_u)) - constant_slope(nu)
+    return 0.5 * (share / nu - _rest_of_log(share, log1p_u)) - constant_slope(nu)
 
 
 @shared
@@ -237,15 +246,21 @@ def _slope_of_small(s: jax.Array, nu: jax.Array) -> jax.Array:
 
 
 @shared
+def _outer_slope(size: jax.Array, nu: jax.Array) -> jax.Array:
+    """The same, of whichever is right."""
+    large = nu >= 2
+    of_large = _slope_of_large(size, jnp.where(large, nu, 2))
+    return jnp.where(large, of_large, _slope_of_small(size, nu))
+
+
+@shared
 def slope_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
     """The derivative of log S by ν."""
     size = jnp.abs(s)
-    central, large = _is_central(size, nu), nu >= 2
-    of_large = _slope_of_large(size, jnp.where(large, nu, 2))
-    outer = jnp.where(large, of_large, _slope_of_small(size, nu))
+    central, outer = _is_central(size, nu), _outer_slope(size, nu)
     inner = jnp.where(central, size, 0)
     area, score = _central(inner, nu)
-    area = inner * area * exp_of(_log_f((inner, jnp.zeros_like(inner)), nu))
+    area = flow(inner, nu) * area
     return jnp.where(central, -area * score / (0.5 - area), outer)
 
 
@@ -383,7 +398,8 @@ def _log_tail_by_x(kind: str) -> Callable[..., jax.Array]:
         s = standardised(x, loc, scale)
         rest = lower_and_upper(x, nu, loc, scale)[0 if is_lower else 1]
         far = ((s[0] < 0) == is_lower) & (rest < 0.25)
-        slope = jnp.where(far, _far_hazard(s, nu) / scale, density(x, nu, loc, scale) / rest)
+        by_rest = density(x, nu, loc, scale) / jnp.where(far, 1, rest)  # whose square may be 0
+        slope = jnp.where(far, 1 / (_far_mills(jnp.abs(s[0]), nu) * scale), by_rest)
         return slope if is_lower else -slope
 
     return by_x
@@ -415,12 +431,20 @@ def tail_function(kind: str) -> Callable[..., jax.Array]:
 
 
 @shared
-def _far_hazard(s: Pair, nu: jax.Array) -> jax.Array:
-    """The quotient f/S in the tail."""
-    size = jnp.abs(s[0])
+def _far_mills(size: jax.Array, nu: jax.Array) -> jax.Array:
+    """The quotient S/f in the tail."""
     kappa, tau = _kappa(size, nu)
     width = jnp.where(_near(size, nu)[0], jnp.sqrt(nu / kappa), size)
-    return 1 / (width * _fall(nu, tau, kappa))
+    return width * _fall(nu, tau, kappa)
+
+
+def _quantile_by_nu(s: jax.Array, nu: jax.Array) -> jax.Array:
+    """The derivative of a quantile s by ν: that of the tail, over the density."""
+    size, central = jnp.abs(s), _is_central(s, nu)
+    inner = jnp.where(central, s, 0)
+    area, score = _central(inner, nu)
+    outer = jnp.sign(s) * _far_mills(size, nu) * _outer_slope(size, nu)
+    return jnp.where(central, -inner * area * score, outer)
 
 
 def _scaled_flow(s: Pair, nu: jax.Array) -> jax.Array:
@@ -509,9 +533,7 @@ def quantile(kind: str):
 
     def by_nu(s: jax.Array, q: jax.Array, nu: jax.Array) -> jax.Array:
         inside, valid, _, nu_ = sides(q, nu)
-        size = jnp.where(jnp.isfinite(s), jnp.abs(s), 1)
-        mills = _parts((size, jnp.zeros_like(size)), nu_)[1]
-        slope = jnp.sign(s) * mills * slope_by_nu(size, nu_)
+        slope = _quantile_by_nu(jnp.where(jnp.isfinite(s), s, 1), nu_)
         return jnp.where(inside, slope, jnp.where(valid, 0, jnp.nan))
 
     @with_derivatives_at(by_q, by_nu)

@@ -43,6 +43,7 @@ def _minus_ratio(p: Number, q: Number) -> Number:
     return where(nothing, 0.0, -p / where(nothing, 1.0, q))
 
 
+_EXCESS = in_pairs(lambda p: (1 - p) / p)
 _LOG = in_pairs(log, in_pairs(lambda p: 1 / p))
 _ENTROPY = summed(entropy_term, in_pairs(lambda p: -1 - log(p)))
 _KL = summed(
@@ -315,3 +316,79 @@ def fit(
     _, w = _fitting.samples("fit", jnp.asarray(k, float), weights)
     chosen = jnp.arange(classes) == k[..., None]
     return (jnp.sum(jnp.where(chosen, w[..., None], 0), -2),)
+
+
+def score(k: Numbers, probs: Float[Array, "... classes"]) -> Float[Array, "... classes"]:
+    """Score of the categorical distribution: the gradient of the logarithm along the simplex.
+
+        1/pₖ − 1 of the class k, −1 of every other
+
+    It is the gradient of log (pₖ / Σⱼ pⱼ), for p in all directions: its mean over samples is 0, its
+    covariance the Fisher information. As ``multinomial.score`` of one trial.
+
+    Args:
+        k: The classes.
+        probs: The probabilities p, on the last axis.
+
+    Returns:
+        The derivatives by p on a last axis, 0 where the class is impossible; nan where p is not a
+        vector of probabilities.
+
+    Raises:
+        TypeError: If k does not hold real numbers, or p no floating-point ones.
+        ValueError: If p has no class, or the shapes do not broadcast.
+
+    Example:
+        >>> print(score(2, jnp.array([0.5, 0.25, 0.25])))
+        [-1. -1.  3.]
+
+    Source:
+        Murphy, Probabilistic Machine Learning: An Introduction (2022), §4.2.4.
+    """
+    _checks.real("score", k=k)
+    _check("score", probs=probs)
+    _checks.broadcastable("score", k=k, probs=jnp.asarray(probs)[..., 0])
+    k, dtype = jnp.asarray(k)[..., None], jnp.result_type(probs)
+
+    def slopes(p: jax.Array) -> jax.Array:
+        chosen = (jnp.arange(p.shape[-1]) == k) & (p > 0)
+        value = jnp.where(chosen, _EXCESS(jnp.where(chosen, p, 1)), -1)
+        value = jnp.where(chosen.any(-1, keepdims=True), value, 0)
+        return value * _known(p, dtype)[..., None]
+
+    return computed_wide(slopes, probs)
+
+
+def fisher_information(probs: Float[Array, "... classes"]) -> Float[Array, "... classes classes"]:
+    """Fisher information of the categorical distribution: the covariance of the score.
+
+        δᵢⱼ/pᵢ − 1
+
+    Args:
+        probs: The probabilities p, on the last axis.
+
+    Returns:
+        Matrices on two last axes, singular along p; ∞ on the diagonal where pᵢ = 0; nan where p is
+        not a vector of probabilities.
+
+    Raises:
+        TypeError: If p does not hold floating-point numbers.
+        ValueError: If p has no class.
+
+    Example:
+        >>> print(fisher_information(jnp.array([0.5, 0.5])))
+        [[ 1. -1.]
+         [-1.  1.]]
+
+    Source:
+        Murphy, Probabilistic Machine Learning: An Introduction (2022), §4.2.4.
+    """
+    _check("fisher_information", probs=probs)
+    dtype = jnp.result_type(probs)
+
+    def matrix(p: jax.Array) -> jax.Array:
+        own = jnp.eye(p.shape[-1], dtype=bool)
+        value = jnp.where(own, _EXCESS(p)[..., None], -1)
+        return value * _known(p, dtype)[..., None, None]
+
+    return computed_wide(matrix, probs)

@@ -1,11 +1,12 @@
 """The gamma law: waiting times, variances, and whatever is positive and skewed.
 
-Notation: a is the shape, s the scale, z = x/s; Γ is the gamma function, ψ = (log Γ)′ and ψ′ its
-derivative; P(a, z) is the regularised incomplete gamma function.
+Notation: a is the shape, μ where it begins and s the scale, z = (x − μ)/s; Γ is the gamma function,
+ψ = (log Γ)′ and ψ′ its derivative; P(a, z) is the regularised incomplete gamma function. In place
+of s the rate λ = 1/s may be given, as ``rate=``; then the scale is not looked at.
 
-    f(x) = zᵃ⁻¹ exp(−z)/(Γ(a) s),    x > 0
+    f(x) = zᵃ⁻¹ exp(−z)/(Γ(a) s),    z > 0
 
-The parameters are SciPy's, less its ``loc``. Parameters outside their domain give nan everywhere; x
+Parameters outside their domain give nan everywhere; x
 outside the support gives the limit, nan gives nan.
 """
 
@@ -19,17 +20,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from fnmath import _checks
 from fnmath.numerics._stirling import stirling_slope
 from fnmath.probability import _gamma_tails as _tails
-from fnmath.probability._evaluation import (
-    evaluated,
-    observations,
-    sample_shape,
-    score_of,
-    symmetric,
-)
-from fnmath.probability._families import evaluated_by_axes
+from fnmath.probability._evaluation import evaluated, observations, sample_shape, symmetric
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_entropy, gamma_kl, relative_lag
 from fnmath.probability._log_gammas import trigamma
+from fnmath.probability._placing import moved, placed, placed_score
 
 
 def _valid(a: jax.Array, scale: jax.Array, value: jax.Array) -> jax.Array:
@@ -72,18 +67,27 @@ def _fitted(x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
     return a, mean / a
 
 
-def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def pdf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Density of the gamma law.
 
-        f(x) = zᵃ⁻¹ exp(−z)/(Γ(a) s),    z = x/s
+        f(x) = zᵃ⁻¹ exp(−z)/(Γ(a) s),    z = (x − μ)/s
 
     Gradient:
         ∂f/∂θ = f(x) ∂ log f/∂θ        as in ``logpdf``, x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -93,28 +97,37 @@ def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{pdf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{pdf(1.0, 2.0):.6g}")
         0.367879
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated_by_axes("pdf", _tails.density, x=x, a=a, scale=scale)
+    return placed("pdf", _tails.density, loc, scale, rate, by_axes=True, x=x, a=a)
 
 
-def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logpdf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Logarithm of the density, in nats, of the gamma law.
 
         log f(x) = (a − 1) log z − z − log Γ(a) − log s
 
     Gradient:
-        ∂/∂x = (a − 1)/x − 1/s,    ∂/∂a = log z − ψ(a),    ∂/∂s = (z − a)/s
+        ∂/∂x = (a − 1)/(x − μ) − 1/s = −∂/∂μ,    ∂/∂a = log z − ψ(a),    ∂/∂s = (z − a)/s
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -124,29 +137,38 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logpdf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{logpdf(1.0, 2.0):.6g}")
         -1
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated_by_axes("logpdf", _tails.log_density, x=x, a=a, scale=scale)
+    return placed("logpdf", _tails.log_density, loc, scale, rate, by_axes=True, x=x, a=a)
 
 
-def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def cdf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Probability, under the gamma law, of at most x.
 
-        F(x) = P(a, x/s)
+        F(x) = P(a, z)
 
     Gradient:
-        ∂F/∂x = f(x),    ∂F/∂s = −(x/s) f(x)
+        ∂F/∂x = f(x) = −∂F/∂μ,    ∂F/∂s = −z f(x)
         ∂F/∂a = F(x) (E[log t | t < z] − E[log t])        for t ~ Gamma(a, 1), in closed quadrature
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -156,17 +178,24 @@ def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{cdf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{cdf(1.0, 2.0):.6g}")
         0.264241
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("cdf", _tails.tail_function("lower"), x=x, a=a, scale=scale)
+    return placed("cdf", _tails.tail_function("lower"), loc, scale, rate, x=x, a=a)
 
 
-def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logcdf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the gamma law, of at most x.
 
         log F(x)        right where F itself is below all numbers
@@ -175,9 +204,11 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ∂ log F/∂θ = (∂F/∂θ)/F(x),    x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -187,17 +218,24 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logcdf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{logcdf(1.0, 2.0):.6g}")
         -1.33089
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("logcdf", _tails.tail_function("log_lower"), x=x, a=a, scale=scale)
+    return placed("logcdf", _tails.tail_function("log_lower"), loc, scale, rate, x=x, a=a)
 
 
-def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def sf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Probability, under the gamma law, of more than x.
 
         1 − F(x)        right to the last place where it is small
@@ -206,9 +244,11 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."
         ∂(1 − F)/∂θ = −∂F/∂θ        as in ``cdf``
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -218,17 +258,24 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{sf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{sf(1.0, 2.0):.6g}")
         0.735759
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("sf", _tails.tail_function("upper"), x=x, a=a, scale=scale)
+    return placed("sf", _tails.tail_function("upper"), loc, scale, rate, x=x, a=a)
 
 
-def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logsf(
+    x: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the gamma law, of more than x.
 
         log(1 − F(x))        right where 1 − F itself is below all numbers
@@ -237,9 +284,11 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ∂ log(1 − F)/∂θ = −(∂F/∂θ)/(1 − F(x)),    x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -249,17 +298,24 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logsf(1.0, 2.0, 1.0):.6g}")
+        >>> print(f"{logsf(1.0, 2.0):.6g}")
         -0.306853
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("logsf", _tails.tail_function("log_upper"), x=x, a=a, scale=scale)
+    return placed("logsf", _tails.tail_function("log_upper"), loc, scale, rate, x=x, a=a)
 
 
-def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def ppf(
+    q: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Quantile of the gamma law.
 
         x with F(x) = q
@@ -270,7 +326,9 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
     Args:
         q: The probability q, 0 ≤ q ≤ 1; nan is returned elsewhere.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -280,17 +338,24 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{ppf(0.5, 2.0, 1.0):.6g}")
+        >>> print(f"{ppf(0.5, 2.0):.6g}")
         1.67835
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("ppf", _scaled("lower"), q=q, a=a, scale=scale)
+    return moved("ppf", _scaled("lower"), loc, scale, rate, q=q, a=a)
 
 
-def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def isf(
+    q: ArrayLike,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+) -> Float[Array, "..."]:
     """Quantile from above of the gamma law.
 
         x with 1 − F(x) = q        right for q far below the spacing of numbers at 1
@@ -301,7 +366,9 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
     Args:
         q: The probability q, 0 ≤ q ≤ 1; nan is returned elsewhere.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -311,17 +378,19 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{isf(0.5, 2.0, 1.0):.6g}")
+        >>> print(f"{isf(0.5, 2.0):.6g}")
         1.67835
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("isf", _scaled("upper"), q=q, a=a, scale=scale)
+    return moved("isf", _scaled("upper"), loc, scale, rate, q=q, a=a)
 
 
-def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def mean(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0, *, rate: ArrayLike | None = None
+) -> Float[Array, "..."]:
     """Mean of the gamma law.
 
         a s
@@ -331,7 +400,9 @@ def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -341,17 +412,19 @@ def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{mean(2.0, 1.0):.6g}")
+        >>> print(f"{mean(2.0):.6g}")
         2
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("mean", lambda a, scale: _valid(a, scale, a * scale), a=a, scale=scale)
+    return moved("mean", lambda a, scale: _valid(a, scale, a * scale), loc, scale, rate, a=a)
 
 
-def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def variance(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0, *, rate: ArrayLike | None = None
+) -> Float[Array, "..."]:
     """Variance of the gamma law.
 
         a s²
@@ -361,7 +434,9 @@ def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -371,19 +446,27 @@ def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{variance(2.0, 1.0):.6g}")
+        >>> print(f"{variance(2.0):.6g}")
         2
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated(
-        "variance", lambda a, scale: _valid(a, scale, a * scale * scale), a=a, scale=scale
+    return moved(
+        "variance",
+        lambda a, scale: _valid(a, scale, a * scale * scale),
+        loc,
+        scale,
+        rate,
+        follows=False,
+        a=a,
     )
 
 
-def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def mode(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0, *, rate: ArrayLike | None = None
+) -> Float[Array, "..."]:
     """Mode of the gamma law.
 
         max(a − 1, 0) s
@@ -393,7 +476,9 @@ def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -403,22 +488,26 @@ def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{mode(2.0, 1.0):.6g}")
+        >>> print(f"{mode(2.0):.6g}")
         1
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated(
+    return moved(
         "mode",
         lambda a, scale: _valid(a, scale, jnp.maximum(a - 1, 0) * scale),
+        loc,
+        scale,
+        rate,
         a=a,
-        scale=scale,
     )
 
 
-def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def entropy(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0, *, rate: ArrayLike | None = None
+) -> Float[Array, "..."]:
     """Differential entropy, in nats, of the gamma law.
 
         a + log s + log Γ(a) + (1 − a) ψ(a)
@@ -428,7 +517,9 @@ def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -438,14 +529,14 @@ def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{entropy(2.0, 1.0):.6g}")
+        >>> print(f"{entropy(2.0):.6g}")
         1.57722
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return evaluated("entropy", _entropy, a=a, scale=scale)
+    return moved("entropy", _entropy, loc, scale, rate, follows=False, a=a)
 
 
 def kl(
@@ -486,7 +577,13 @@ def kl(
 
 
 def sample(
-    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike = 1.0, *, shape: tuple[int, ...] | None = None
+    key: PRNGKeyArray,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    rate: ArrayLike | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Float[Array, "..."]:
     """Random numbers drawn from the gamma law.
 
@@ -496,7 +593,9 @@ def sample(
     Args:
         key: The random key.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
+        rate: The rate λ = 1/s > 0, in place of the scale.
         shape: The shape of what is drawn, to which the parameters must broadcast; by default it
             is theirs.
 
@@ -508,7 +607,7 @@ def sample(
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> draws = sample(jax.random.key(0), 2.0, 1.0, shape=(2000,))
+        >>> draws = sample(jax.random.key(0), 2.0, shape=(2000,))
         >>> print(f"{draws.mean():.1f}")
         2.0
 
@@ -516,13 +615,14 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    shape = sample_shape("sample", shape, a=a, scale=scale)
+    size = {"scale": scale} if rate is None else {"rate": rate}
+    shape = sample_shape("sample", shape, a=a, loc=loc, **size)
     _checks.key("sample", key)
 
     def draws(a, scale):
         return _valid(a, scale, scale * jax.random.gamma(key, a, shape, a.dtype))
 
-    return evaluated("sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
+    return moved("sample", draws, loc, scale, rate, a=jnp.broadcast_to(a, shape))
 
 
 def fit(
@@ -557,15 +657,18 @@ def fit(
     return _fitted(*observations("fit", weights, x=x))
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "... 2"]:
+def score(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the density by the parameters of the gamma law.
 
         log z − ψ(a),    (z − a)/s
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         The derivatives by a and by s on a new last axis.
@@ -575,24 +678,27 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print([f"{s:.4f}" for s in score(1.0, 2.0, 1.0)])
+        >>> print([f"{s:.4f}" for s in score(1.0, 2.0)])
         ['-0.4228', '-1.0000']
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.1 to
         §17.3.
     """
-    return score_of("score", _tails.log_density, (1, 2), x=x, a=a, scale=scale)
+    return placed_score("score", _tails.log_density, loc, scale, x=x, a=a)
 
 
-def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def fisher_information(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Fisher information, per observation, of the parameters of the gamma law.
 
         [[ψ′(a), 1/s], [1/s, a/s²]]
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         Matrices of two rows and columns, on two new last axes.
@@ -602,7 +708,7 @@ def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(fisher_information(2.0, 1.0).round(4))
+        >>> print(fisher_information(2.0).round(4))
         [[0.64489996 1.        ]
          [1.         2.        ]]
 
@@ -615,5 +721,5 @@ def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..
         lambda a, scale: _valid(a, scale, 1 / scale),
         lambda a, scale: _valid(a, scale, a / scale / scale),
     ]
-    of = [evaluated("fisher_information", row, a=a, scale=scale) for row in rows]
+    of = [moved("fisher_information", row, loc, scale, follows=False, a=a) for row in rows]
     return symmetric((of[0], of[1]), (of[2],))

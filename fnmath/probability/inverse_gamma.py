@@ -1,9 +1,9 @@
 """The inverse gamma law: of 1/x for a gamma x, the conjugate prior of a normal's variance.
 
-Notation: a is the shape, s the scale, z = s/x; Γ is the gamma function, ψ = (log Γ)′ and ψ′ its
-derivative; Q(a, z) is the regularised upper incomplete gamma function.
+Notation: a is the shape, μ where it begins and s the scale, z = s/(x − μ); Γ is the gamma function,
+ψ = (log Γ)′ and ψ′ its derivative; Q(a, z) is the regularised upper incomplete gamma function.
 
-    f(x) = zᵃ⁺¹ exp(−z)/(Γ(a) s),    x > 0
+    f(x) = zᵃ⁺¹ exp(−z)/(Γ(a) s),    x > μ
 
 Parameters outside their domain give nan everywhere; x outside the support gives the limit, nan nan.
 """
@@ -22,16 +22,11 @@ from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import log_pair
 from fnmath.probability import _gamma_tails as _tails
 from fnmath.probability import gamma
-from fnmath.probability._evaluation import (
-    evaluated,
-    observations,
-    sample_shape,
-    score_of,
-    symmetric,
-)
+from fnmath.probability._evaluation import evaluated, observations, sample_shape, symmetric
 from fnmath.probability._gamma_quantiles import quantile as _quantile
 from fnmath.probability._information import gamma_kl, inverse_gamma_entropy
 from fnmath.probability._log_gammas import trigamma
+from fnmath.probability._placing import moved, placed, placed_score
 from fnmath.probability._two_part import exp_of, negative, summed
 
 
@@ -134,18 +129,21 @@ def _kl(a_p: jax.Array, scale_p: jax.Array, a_q: jax.Array, scale_q: jax.Array) 
     return _valid(a_p, scale_p, _valid(a_q, scale_q, value))
 
 
-def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def pdf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Density of the inverse gamma law.
 
-        f(x) = zᵃ⁺¹ exp(−z)/(Γ(a) s),    z = s/x
+        f(x) = zᵃ⁺¹ exp(−z)/(Γ(a) s),    z = s/(x − μ)
 
     Gradient:
         ∂f/∂θ = f(x) ∂ log f/∂θ        as in ``logpdf``, x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -155,17 +153,19 @@ def pdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{pdf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{pdf(1.0, 3.0, scale=2.0):.6g}")
         0.541341
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("pdf", _density, x=x, a=a, scale=scale)
+    return placed("pdf", _density, loc, scale, x=x, a=a)
 
 
-def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logpdf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm of the density, in nats, of the inverse gamma law.
 
         log f(x) = (a + 1) log z − z − log Γ(a) − log s
@@ -174,9 +174,10 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ∂/∂x = (z − a − 1)/x,    ∂/∂a = log z − ψ(a),    ∂/∂s = (a − z)/s
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -186,28 +187,31 @@ def logpdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logpdf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{logpdf(1.0, 3.0, scale=2.0):.6g}")
         -0.613706
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("logpdf", _log_density, x=x, a=a, scale=scale)
+    return placed("logpdf", _log_density, loc, scale, x=x, a=a)
 
 
-def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def cdf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Probability, under the inverse gamma law, of at most x.
 
-        F(x) = Q(a, s/x)
+        F(x) = Q(a, z)
 
     Gradient:
-        ∂F/∂x = f(x),    ∂F/∂s = −(x/s) f(x),    ∂F/∂a as in ``gamma.sf``
+        ∂F/∂x = f(x) = −∂F/∂μ,    ∂F/∂s = −f(x)/z,    ∂F/∂a as in ``gamma.sf``
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -217,17 +221,19 @@ def cdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{cdf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{cdf(1.0, 3.0, scale=2.0):.6g}")
         0.676676
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("cdf", _tail("lower"), x=x, a=a, scale=scale)
+    return placed("cdf", _tail("lower"), loc, scale, x=x, a=a)
 
 
-def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logcdf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the inverse gamma law, of at most x.
 
         log F(x)        right where F itself is below all numbers
@@ -236,9 +242,10 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ∂ log F/∂θ = (∂F/∂θ)/F(x),    x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -248,17 +255,19 @@ def logcdf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logcdf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{logcdf(1.0, 3.0, scale=2.0):.6g}")
         -0.390562
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("logcdf", _tail("log_lower"), x=x, a=a, scale=scale)
+    return placed("logcdf", _tail("log_lower"), loc, scale, x=x, a=a)
 
 
-def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def sf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Probability, under the inverse gamma law, of more than x.
 
         1 − F(x)        right to the last place where it is small
@@ -267,9 +276,10 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."
         ∂(1 − F)/∂θ = −∂F/∂θ        as in ``cdf``
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -279,17 +289,19 @@ def sf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{sf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{sf(1.0, 3.0, scale=2.0):.6g}")
         0.323324
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("sf", _tail("upper"), x=x, a=a, scale=scale)
+    return placed("sf", _tail("upper"), loc, scale, x=x, a=a)
 
 
-def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def logsf(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Logarithm, in nats, of the probability, under the inverse gamma law, of more than x.
 
         log(1 − F(x))        right where 1 − F itself is below all numbers
@@ -298,9 +310,10 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ∂ log(1 − F)/∂θ = −(∂F/∂θ)/(1 − F(x)),    x included
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -310,17 +323,19 @@ def logsf(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{logsf(1.0, 3.0, 2.0):.6g}")
+        >>> print(f"{logsf(1.0, 3.0, scale=2.0):.6g}")
         -1.1291
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("logsf", _tail("log_upper"), x=x, a=a, scale=scale)
+    return placed("logsf", _tail("log_upper"), loc, scale, x=x, a=a)
 
 
-def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def ppf(
+    q: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Quantile of the inverse gamma law.
 
         x with F(x) = q
@@ -331,7 +346,8 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
     Args:
         q: The probability q, 0 ≤ q ≤ 1; nan is returned elsewhere.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -341,17 +357,19 @@ def ppf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{ppf(0.5, 3.0, 2.0):.6g}")
+        >>> print(f"{ppf(0.5, 3.0, scale=2.0):.6g}")
         0.747926
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("ppf", _inverted("lower"), q=q, a=a, scale=scale)
+    return moved("ppf", _inverted("lower"), loc, scale, q=q, a=a)
 
 
-def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def isf(
+    q: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Quantile from above of the inverse gamma law.
 
         x with 1 − F(x) = q        right for q far below the spacing of numbers at 1
@@ -362,7 +380,8 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
     Args:
         q: The probability q, 0 ≤ q ≤ 1; nan is returned elsewhere.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the arguments broadcast with each other.
@@ -372,24 +391,25 @@ def isf(q: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "...
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{isf(0.5, 3.0, 2.0):.6g}")
+        >>> print(f"{isf(0.5, 3.0, scale=2.0):.6g}")
         0.747926
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("isf", _inverted("upper"), q=q, a=a, scale=scale)
+    return moved("isf", _inverted("upper"), loc, scale, q=q, a=a)
 
 
-def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def mean(a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mean of the inverse gamma law.
 
         s/(a − 1)        for a > 1, else ∞
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -399,24 +419,25 @@ def mean(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{mean(3.0, 2.0):.6g}")
+        >>> print(f"{mean(3.0, scale=2.0):.6g}")
         1
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("mean", _mean, a=a, scale=scale)
+    return moved("mean", _mean, loc, scale, a=a)
 
 
-def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def variance(a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Variance of the inverse gamma law.
 
         s²/((a − 1)² (a − 2))        for a > 2, ∞ for 1 < a ≤ 2
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -426,24 +447,25 @@ def variance(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{variance(3.0, 2.0):.6g}")
+        >>> print(f"{variance(3.0, scale=2.0):.6g}")
         1
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("variance", _variance, a=a, scale=scale)
+    return moved("variance", _variance, loc, scale, follows=False, a=a)
 
 
-def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def mode(a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Mode of the inverse gamma law.
 
         s/(a + 1)
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -453,17 +475,17 @@ def mode(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{mode(3.0, 2.0):.6g}")
+        >>> print(f"{mode(3.0, scale=2.0):.6g}")
         0.5
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("mode", lambda a, scale: _valid(a, scale, scale / (a + 1)), a=a, scale=scale)
+    return moved("mode", lambda a, scale: _valid(a, scale, scale / (a + 1)), loc, scale, a=a)
 
 
-def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def entropy(a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
     """Differential entropy, in nats, of the inverse gamma law.
 
         a + log s + log Γ(a) − (1 + a) ψ(a)
@@ -473,7 +495,8 @@ def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         One number for each entry of the parameters broadcast with each other.
@@ -483,14 +506,14 @@ def entropy(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(f"{entropy(3.0, 2.0):.6g}")
+        >>> print(f"{entropy(3.0, scale=2.0):.6g}")
         0.695157
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return evaluated("entropy", _entropy, a=a, scale=scale)
+    return moved("entropy", _entropy, loc, scale, follows=False, a=a)
 
 
 def kl(
@@ -525,7 +548,12 @@ def kl(
 
 
 def sample(
-    key: PRNGKeyArray, a: ArrayLike, scale: ArrayLike = 1.0, *, shape: tuple[int, ...] | None = None
+    key: PRNGKeyArray,
+    a: ArrayLike,
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    *,
+    shape: tuple[int, ...] | None = None,
 ) -> Float[Array, "..."]:
     """Random numbers drawn from the inverse gamma law.
 
@@ -534,7 +562,8 @@ def sample(
     Args:
         key: The random key.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
         shape: The shape of what is drawn, to which the parameters must broadcast; by default it
             is theirs.
 
@@ -546,7 +575,7 @@ def sample(
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> draws = sample(jax.random.key(0), 3.0, 2.0, shape=(2000,))
+        >>> draws = sample(jax.random.key(0), 3.0, scale=2.0, shape=(2000,))
         >>> print(f"{draws.mean():.0f}")
         1
 
@@ -554,13 +583,13 @@ def sample(
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    shape = sample_shape("sample", shape, a=a, scale=scale)
+    shape = sample_shape("sample", shape, a=a, loc=loc, scale=scale)
     _checks.key("sample", key)
 
     def draws(a: jax.Array, scale: jax.Array) -> jax.Array:
         return _valid(a, scale, scale * jnp.exp(-jax.random.loggamma(key, a, shape, a.dtype)))
 
-    return evaluated("sample", draws, a=jnp.broadcast_to(a, shape), scale=scale)
+    return moved("sample", draws, loc, scale, a=jnp.broadcast_to(a, shape))
 
 
 def fit(
@@ -595,15 +624,18 @@ def fit(
     return a, 1 / over_scale
 
 
-def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "... 2"]:
+def score(
+    x: ArrayLike, a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "... 2"]:
     """Derivatives of the logarithm of the density by the parameters of the inverse gamma law.
 
         log z − ψ(a),    (a − z)/s
 
     Args:
-        x: Where; below 0 the density is 0.
+        x: Where; below μ the density is 0.
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         The derivatives by a and by s on a new last axis.
@@ -613,24 +645,27 @@ def score(x: ArrayLike, a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, ".
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print([f"{s:.4f}" for s in score(1.0, 3.0, 2.0)])
+        >>> print([f"{s:.4f}" for s in score(1.0, 3.0, scale=2.0)])
         ['-0.2296', '0.5000']
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 1 (1994), §17.4 (as 1/x
         of the gamma law).
     """
-    return score_of("score", _log_density, (1, 2), x=x, a=a, scale=scale)
+    return placed_score("score", _log_density, loc, scale, x=x, a=a)
 
 
-def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..."]:
+def fisher_information(
+    a: ArrayLike, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0
+) -> Float[Array, "..."]:
     """Fisher information, per observation, of the parameters of the inverse gamma law.
 
         [[ψ′(a), −1/s], [−1/s, a/s²]]
 
     Args:
         a: The shape a > 0; nan is returned elsewhere.
-        scale: The scale s > 0, in the units of x, likewise.
+        loc: The lower end μ, in the units of x.
+        scale: The scale s > 0, in the units of x; nan is returned elsewhere.
 
     Returns:
         Matrices of two rows and columns, on two new last axes.
@@ -640,7 +675,7 @@ def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(fisher_information(3.0, 2.0).round(4))
+        >>> print(fisher_information(3.0, scale=2.0).round(4))
         [[ 0.3949 -0.5   ]
          [-0.5     0.75  ]]
 
@@ -653,5 +688,5 @@ def fisher_information(a: ArrayLike, scale: ArrayLike = 1.0) -> Float[Array, "..
         lambda a, scale: _valid(a, scale, -1 / scale),
         lambda a, scale: _valid(a, scale, a / scale / scale),
     ]
-    of = [evaluated("fisher_information", row, a=a, scale=scale) for row in rows]
+    of = [moved("fisher_information", row, loc, scale, follows=False, a=a) for row in rows]
     return symmetric((of[0], of[1]), (of[2],))

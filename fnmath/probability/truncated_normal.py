@@ -5,7 +5,8 @@
 Notation: μ and σ are the mean and the standard deviation of the normal number before; a and b are
 the ends of the interval on the scale of z, as in SciPy, and may be infinite. log Z is formed from
 the logarithms of tails on the side where the interval lies, so that it may lie anywhere. All four
-parameters move the support, so that there is no score of mean 0.
+parameters move the support; ``score`` and ``fisher_information`` are those of μ and σ with the ends
+of the interval held where they are.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
+from fnmath import _checks
 from fnmath.numerics._sharing import shared
-from fnmath.probability import _normal_tail
+from fnmath.probability import _fitting, _normal_tail, _truncated_fitting
 from fnmath.probability._families import (
     Formulas,
     Numbers,
@@ -26,12 +28,14 @@ from fnmath.probability._families import (
     evaluated_by_axes,
     finite_scale,
     functions,
+    information,
     on_support,
 )
 from fnmath.probability._numbers import (
     Formula,
     Number,
     absolute,
+    all_in_pairs,
     exp,
     expm1,
     head,
@@ -255,6 +259,37 @@ def _divergence(a: Number, b: Number, loc: Number, scale: Number, *of_q: Number)
 
 
 _KL = in_pairs(_divergence, known=both(_known))
+
+
+def _score(x: Number, a: Number, b: Number, loc: Number, scale: Number) -> tuple[Number, Number]:
+    """(z − E[z])/σ and (z² − E[z²])/σ, 0 outside of the interval."""
+    z, (first, second) = _z(x, a, b, loc, scale), _moments(a, b)
+    outside = (head(z) < head(a)) | (head(z) > head(b))
+    z = where(outside, 0.0, z)
+    found = (z - first) / scale, (z * z - second) / scale
+    return where(outside, 0.0, found[0]), where(outside, 0.0, found[1])
+
+
+_SCORE = all_in_pairs(_score, known=lambda x, *of: _known(*of))
+
+
+def _information(
+    a: Number, b: Number, loc: Number, scale: Number
+) -> tuple[tuple[Number, ...], ...]:
+    """The covariances of z and z², over σ²."""
+    (first, second), square = _moments(a, b), scale * scale
+    at_a, at_b = _log_density(a, a, b), _log_density(b, a, b)
+
+    def over(power: int) -> Number:
+        """The rise of E[z^(k + 1)] over k E[z^(k − 1)] by the ends."""
+        end_a, end_b = (a * a, b * b) if power == 2 else (a * a * a, b * b * b)
+        return times_exp(end_a, at_a) - times_exp(end_b, at_b)
+
+    third, fourth = 2 * first + over(2), 3 * second + over(3)
+    return (
+        ((second - first * first) / square,),
+        ((third - first * second) / square, (fourth - second * second) / square),
+    )
 
 
 def pdf(
@@ -790,3 +825,134 @@ def kl(
         loc_q=loc_q,
         scale_q=scale_q,
     )
+
+
+def fit(
+    x: Float[Array, "*batch samples"],
+    *,
+    low: Numbers | None = None,
+    high: Numbers | None = None,
+    weights: Real[Array, "..."] | None = None,
+) -> tuple[
+    Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]
+]:
+    """Parameters of the truncated normal distribution that make the samples most likely.
+
+        E[x] = Σ wᵢ xᵢ / Σ wᵢ,    E[x²] = Σ wᵢ xᵢ² / Σ wᵢ,    μ + σ a = low,    μ + σ b = high
+
+    The first two are solved by 40 damped steps of Newton's method in μ/σ² and −1/(2σ²), in which
+    the likelihood is concave, with the moments by Gauss and Legendre's quadrature. Samples that are
+    spread more evenly than those of any normal number in the interval have no estimate.
+
+    Args:
+        x: The samples, on the last axis.
+        low: The lower end of the interval, in the units of x, −∞ for none; by default the smallest
+            sample, which is its most likely place.
+        high: The upper end, ∞ for none; by default the largest sample.
+        weights: How much each sample counts, ≥ 0, in a shape that broadcasts to theirs; all alike
+            by default.
+
+    Returns:
+        The estimates a, b, μ, σ, each in the shape of the samples without their axis; nan where
+        there are none, or a sample lies outside of the interval.
+
+    Raises:
+        TypeError: If the samples are not a floating-point array, or the others not real numbers.
+        ValueError: If there is no axis of samples, or the weights do not broadcast to them, or the
+            ends not to their shape without that axis.
+
+    Example:
+        >>> x = jnp.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.1])
+        >>> print(*(f"{p:.4f}" for p in fit(x, low=0.0, high=jnp.inf)))
+        -0.4291 inf 0.2126 0.4955
+
+    Source:
+        Cohen, Estimating the mean and variance of normal populations from singly truncated and
+        doubly truncated samples (1950).
+    """
+    samples, w = _fitting.samples("fit", x, weights)
+    ends = _fitting.smallest(samples, w), _fitting.largest(samples, w)
+    given = {"low": low, "high": high}
+    for i, (name, end) in enumerate(given.items()):
+        if end is not None:
+            _checks.real("fit", **{name: end})
+            _checks.broadcasts_to("fit", name, end, "x[..., 0]", samples[..., 0])
+            at = jnp.broadcast_to(jnp.asarray(end, samples.dtype), samples.shape[:-1])
+            ends = (at, ends[1]) if i == 0 else (ends[0], at)
+    return _fitting.of_dtype(x, *_truncated_fitting.fitted(samples, w, *ends))
+
+
+def score(
+    x: Numbers, a: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0
+) -> Float[Array, "... 2"]:
+    """Score of the truncated normal distribution: the gradient of the log-density by μ and σ.
+
+        ∂ log f/∂(μ, σ) = ((z − E[z])/σ, (z² − E[z²])/σ)
+
+    with the ends of the interval, μ + σ a and μ + σ b, held: they are known, or found by the
+    samples at their ends, and moved by μ and σ they would leave no score of mean 0.
+
+    Args:
+        x: Where to look.
+        a: The lower end a, in standard deviations from μ; may be −∞.
+        b: The upper end b > a, likewise; may be ∞.
+        loc: The mean μ of the normal number.
+        scale: Its standard deviation σ > 0.
+
+    Returns:
+        The derivatives by μ and σ on a new last axis, 0 outside of the interval; nan where a ≥ b,
+        σ ≤ 0, μ is infinite.
+
+    Raises:
+        TypeError: If an argument is not an array of real numbers.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> print(score(1.0, -1.0, 2.0, 0.0, 2.0).round(4))
+        [ 0.1352 -0.1612]
+
+    Source:
+        Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
+        §13.10.
+    """
+    side_by_side = lambda *of: jnp.stack(_SCORE(*of), -1)  # noqa: E731
+    return evaluated("score", side_by_side, x=x, a=a, b=b, loc=loc, scale=scale)
+
+
+def fisher_information(
+    a: Numbers, b: Numbers, loc: Numbers = 0.0, scale: Numbers = 1.0
+) -> Float[Array, "... 2 2"]:
+    """Fisher information of the truncated normal distribution: the covariance of the score.
+
+        I₁₁ = Var[z]/σ²,    I₁₂ = Cov[z, z²]/σ²,    I₂₂ = Var[z²]/σ²
+
+    of μ and σ, the ends of the interval being known. The moments follow from each other,
+
+        E[zᵏ⁺¹] = k E[zᵏ⁻¹] + (aᵏ φ(a) − bᵏ φ(b))/Z
+
+    in twice the precision; of an interval narrower than some 10⁻³ standard deviations their
+    differences have few digits all the same.
+
+    Args:
+        a: The lower end a, in standard deviations from μ; may be −∞.
+        b: The upper end b > a, likewise; may be ∞.
+        loc: The mean μ of the normal number.
+        scale: Its standard deviation σ > 0.
+
+    Returns:
+        Matrices on two new last axes, of μ and σ; nan where a ≥ b, σ ≤ 0, μ is infinite.
+
+    Raises:
+        TypeError: If an argument is not an array of real numbers.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> print(fisher_information(-1.0, 2.0, 0.0, 2.0).round(4))
+        [[0.1299 0.0899]
+         [0.0899 0.1416]]
+
+    Source:
+        Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
+        §13.10 (the moments); Cohen (1950).
+    """
+    return information("fisher_information", _information, _known, a=a, b=b, loc=loc, scale=scale)

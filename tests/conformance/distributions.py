@@ -55,7 +55,7 @@ FAMILIES = {  # name in the cases: (module, the case's parameters as the module'
     "bernoulli": ("bernoulli", as_given),
     "geom": ("geometric", as_given),
     "categorical": ("categorical", as_given),
-    "gamma": ("gamma", as_given),
+    "gamma": ("gamma", shape_and_scale),
     "chi2": ("chi_squared", as_given),
     "beta": ("beta", as_given),
     "t": ("student_t", as_given),

@@ -41,6 +41,22 @@ def mistakes(family, arguments):
     return rows
 
 
+def without_location(family):
+    """The same functions, of the shape and the scale alone: at the location 0."""
+
+    def at_0(name, before):
+        f = getattr(family, name)
+        return functools.wraps(f)(lambda *of, **o: f(*of[:before], 0.0, *of[before:], **o))
+
+    after_shape = {n: 2 for n in (*OF_X, *OF_Q, "score", "sample") if hasattr(family, n)}
+    after_shape |= dict.fromkeys((*MOMENTS, "fisher_information"), 1)
+    module = ModuleType(family.__name__)
+    for name, before in after_shape.items():
+        setattr(module, name, at_0(name, before))
+    module.kl, module.fit = family.kl, family.fit
+    return module
+
+
 @functools.cache
 def everything(family):
     """One program for the values of all functions at x, at q and of the parameters alone."""
@@ -251,6 +267,23 @@ class Shapes:
             information = jax.jit(self.family.fisher_information)(*of)
             second = np.einsum("x,xi,xj", w, score, score)
             np.testing.assert_allclose(second, information, 1e-5, 1e-15)
+
+    def test_second_derivatives_of_log_tails(self):
+        """Far out in either tail they are there in reverse mode too, and symmetric, in float32.
+
+        Of ``logcdf``, which is made of the tail that is computed in one tail, of the other beyond.
+        """
+        if self.are_counts:
+            return
+        law, far = type(self).peer(*self.parameters), np.array([1e-25, 1e-12, 1e-6, 1e-3])
+        x = np.float32([*law.ppf(far), *law.isf(far), *law.ppf([0.3, 0.7])])
+        of = [jnp.float32(p) for p in self.parameters]
+
+        curvature = jax.jacrev(jax.grad(self.family.logcdf, (0, 1)), (0, 1))
+        (xx, xa), (ax, aa) = jax.jit(jax.vmap(lambda x: curvature(x, *of)))(x)
+        assert np.isfinite([xx, xa, ax, aa]).all()
+        size = np.sqrt(np.abs(xx * aa)) + np.abs(xa)
+        np.testing.assert_array_less(np.abs(ax - xa), 2e-3 * size + 1e-30)
 
     @pytest.mark.usefixtures("x64")
     def test_moments_are_scipys(self):

@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from fnmath.probability import categorical
+from fnmath.probability import categorical, multinomial
 from tests.helpers import Mistake, assert_derivatives, assert_within_ulp
 
 p = jnp.array([[0.1, 0.2, 0.7], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
@@ -77,6 +77,22 @@ def test_samples_pass_a_test_of_their_frequencies():
     np.testing.assert_array_equal(weighted[0], [0.5, 0.5, 0])
 
 
+def test_score_has_mean_0_and_the_information_as_variance():
+    k = jnp.arange(4)  # of which the last is no class
+    score = categorical.score(k, p[0])
+    np.testing.assert_array_equal(score[3], 0)
+    np.testing.assert_allclose(p[0] @ score[:3], 0, atol=1e-6)
+    second = jnp.einsum("k,ki,kj->ij", p[0], score[:3], score[:3])
+    np.testing.assert_allclose(second, categorical.fisher_information(p[0]), rtol=1e-6)
+    one = jnp.eye(3)[1]
+    np.testing.assert_allclose(score[1], multinomial.score(one, 1, p[0]), rtol=1e-6)
+    wanted = multinomial.fisher_information(1, p[0])
+    np.testing.assert_allclose(categorical.fisher_information(p[0]), wanted, rtol=1e-6)
+    impossible = categorical.score(0, p[1])
+    np.testing.assert_array_equal(impossible, 0)
+    assert categorical.fisher_information(p[1])[0, 0] == jnp.inf
+
+
 def test_what_is_no_vector_of_probabilities():
     bad = jnp.array([[0.5, 0.6], [-0.5, 1.5], [jnp.nan, 1.0]])
     for y in (
@@ -84,6 +100,8 @@ def test_what_is_no_vector_of_probabilities():
         categorical.logpmf(0, bad),
         categorical.entropy(bad),
         categorical.kl(bad, bad),
+        categorical.score(0, bad),
+        categorical.fisher_information(bad),
     ):
         assert jnp.isnan(y).all()
     np.testing.assert_array_equal(categorical.mode(bad), -1)

@@ -61,3 +61,17 @@ def test_a_rate_keeps_its_digits():
     x, rate = np.float32(80), np.float32(1.1)
     sf = jax.jit(lambda x, rate: exponential.sf(x, rate=rate))(x, rate)
     assert_within_ulp(sf, np.exp(-np.float64(x) * np.float64(rate)), 1)
+
+
+@pytest.mark.last_digits
+def test_parameters_that_are_constants_lose_nothing():
+    """XLA would take (μ + t) − μ for t where it knew μ, and what rounding took from it for 0."""
+    q = np.float32([1e-30, 1e-12, 1e-11, 1e-6])
+
+    def slopes(q, *of):
+        return jax.vmap(jax.grad(exponential.ppf, (0, 1, 2)), (0, None, None))(q, *of)
+
+    wanted = jax.jit(slopes)(q, np.float32(0.3), np.float32(1.7))
+    for found in (jax.jit(lambda q: slopes(q, np.float32(0.3), np.float32(1.7)))(q),
+                  jax.jit(lambda q: slopes(q, 0.3, 1.7))(q)):  # fmt: skip
+        np.testing.assert_allclose(found, wanted, rtol=3e-7)

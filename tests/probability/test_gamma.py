@@ -1,35 +1,39 @@
 """The gamma law: against SciPy and 40 digits, and what every law promises."""
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
 from scipy import stats
 
 from fnmath.probability import gamma
+from tests.helpers import assert_within_ulp
 from tests.probability import shape_laws as laws
 
 ARGUMENTS = {
-    "pdf": ("x", "a", "scale"),
-    "logpdf": ("x", "a", "scale"),
-    "cdf": ("x", "a", "scale"),
-    "logcdf": ("x", "a", "scale"),
-    "sf": ("x", "a", "scale"),
-    "logsf": ("x", "a", "scale"),
-    "ppf": ("q", "a", "scale"),
-    "isf": ("q", "a", "scale"),
-    "mean": ("a", "scale"),
-    "variance": ("a", "scale"),
-    "mode": ("a", "scale"),
-    "entropy": ("a", "scale"),
-    "score": ("x", "a", "scale"),
-    "fisher_information": ("a", "scale"),
+    "pdf": ("x", "a", "loc", "scale"),
+    "logpdf": ("x", "a", "loc", "scale"),
+    "cdf": ("x", "a", "loc", "scale"),
+    "logcdf": ("x", "a", "loc", "scale"),
+    "sf": ("x", "a", "loc", "scale"),
+    "logsf": ("x", "a", "loc", "scale"),
+    "ppf": ("q", "a", "loc", "scale"),
+    "isf": ("q", "a", "loc", "scale"),
+    "mean": ("a", "loc", "scale"),
+    "variance": ("a", "loc", "scale"),
+    "mode": ("a", "loc", "scale"),
+    "entropy": ("a", "loc", "scale"),
+    "score": ("x", "a", "loc", "scale"),
+    "fisher_information": ("a", "loc", "scale"),
     "kl": ("a_p", "scale_p", "a_q", "scale_q"),
 }
 MISTAKES = laws.mistakes(gamma, ARGUMENTS)
+AT_0 = laws.without_location(gamma)
 
 
 class TestLaws(laws.Shapes):
-    family = gamma
+    family = AT_0
     peer = staticmethod(lambda a, scale: stats.gamma(a, 0, scale))
     parameters = (2.5, 1.5)
     bad = (
@@ -84,5 +88,60 @@ def test_slopes_in_all_arguments():
         (20.0, 0.9, 30.0, 1.1),
         (45.0, 1e-3, 30.0, 1.0),
     ]
-    exact = {gamma.cdf: ("x", lower), gamma.logsf: ("x", log_upper), gamma.ppf: ("q", quantile)}
+    exact = {AT_0.cdf: ("x", lower), AT_0.logsf: ("x", log_upper), AT_0.ppf: ("q", quantile)}
     laws.assert_slopes(exact, points, (0, 1, 2), 1e-10)
+
+
+LOC = (np.float32([0.1, 1.7, 40.0, -3.3]), np.float32([0.4, 2.5, 30.0, 7.0]),
+       np.float32([-0.3, 0.7, 17.1, -4.1]), np.float32([1.3, 0.6, 0.9, 2.2]))  # fmt: skip
+
+
+@pytest.mark.last_digits
+def test_a_location_keeps_the_digits():
+    """Moved by a location that is no multiple of the spacing, x − μ is not rounded."""
+    of_x = ("logpdf", "cdf")
+    program = jax.jit(lambda *of: [getattr(gamma, name)(*of) for name in of_x])
+    for name, found in zip(of_x, program(*LOC), strict=True):
+        wanted = getattr(stats.gamma, name)(*map(np.float64, LOC))
+        assert_within_ulp(found, wanted, 4)
+
+
+def test_what_follows_a_location():
+    _, *of = LOC
+    moved = jax.jit(lambda *of: [getattr(gamma, n)(*of) for n in laws.MOMENTS])(*of)
+    at_0 = jax.jit(lambda *of: [getattr(AT_0, n)(*of) for n in laws.MOMENTS])(of[0], of[2])
+    for name, found, still in zip(laws.MOMENTS, moved, at_0, strict=True):
+        wanted = still + of[1] if name in ("mean", "mode") else still
+        np.testing.assert_allclose(found, wanted, 1e-6, err_msg=name)
+    found = jax.jit(gamma.ppf)(np.float32(0.3), *of)
+    np.testing.assert_allclose(found, stats.gamma.ppf(0.3, *of), 2e-6)
+    draws = [gamma.sample(jax.random.key(0), 2.0, loc, shape=(5,)) for loc in (0.0, 10.0)]
+    np.testing.assert_allclose(draws[1] - 10, draws[0], atol=2e-6)
+    by_x, by_loc = jax.jit(jax.vmap(jax.grad(gamma.logpdf, (0, 2))))(*LOC)
+    np.testing.assert_array_equal(by_x, -by_loc)
+    ends = gamma.cdf(jnp.array([-1.0, 1.0, 2.0]), 2.0, jnp.array([0.0, jnp.inf, jnp.nan]))
+    np.testing.assert_array_equal(ends, [0, np.nan, np.nan])
+    assert jnp.isnan(gamma.variance(3.0, jnp.inf))
+
+
+@pytest.mark.last_digits
+def test_a_rate_is_the_inverse_of_a_scale():
+    x, a, loc, rate = LOC
+    of_x = ("logpdf", "cdf")
+    program = jax.jit(lambda *of: [getattr(gamma, n)(*of, rate=rate) for n in of_x])
+    for name, found in zip(of_x, program(x, a, loc), strict=True):
+        exact = [np.float64(value) for value in LOC]
+        wanted = getattr(stats.gamma, name)(*exact[:3], 1 / exact[3])
+        assert_within_ulp(found, wanted, 4)
+
+    def both(rate):
+        of_scale = [getattr(gamma, n)(a, scale=1 / rate) for n in laws.MOMENTS]
+        of_rate = [getattr(gamma, n)(a, rate=rate) for n in laws.MOMENTS]
+        quantiles = gamma.ppf(0.3, a, scale=1 / rate), gamma.ppf(0.3, a, rate=rate)
+        return [*of_scale, quantiles[0]], [*of_rate, quantiles[1]]
+
+    for of_scale, of_rate in jax.jit(lambda r: jax.jvp(both, (r,), (jnp.ones_like(r),)))(rate):
+        np.testing.assert_allclose(np.array(of_rate), np.array(of_scale), 2e-6)
+    draws = gamma.sample(jax.random.key(0), 2.0, rate=4.0, shape=(2000,))
+    np.testing.assert_allclose(draws.mean(), 0.5, rtol=0.1)
+    assert jnp.isnan(gamma.pdf(0.5, 2.0, rate=-1.0))

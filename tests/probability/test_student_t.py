@@ -95,3 +95,16 @@ def test_information_of_the_degrees_of_freedom_to_the_last_digit():
             for v in map(mpmath.mpf, df.tolist())
         ]
     assert_within_ulp(found, wanted, 2)
+
+
+@pytest.mark.usefixtures("x64")
+def test_second_derivatives_of_quantiles():
+    """At the median, beside it and in the tails: symmetric, and by ν as by differences."""
+    q = np.array([1e-6, 0.1, 0.3, 0.45, 0.5, 0.7, 0.999])
+    gradient = jax.grad(student_t.ppf, (0, 1))
+    slopes = jax.jit(jax.vmap(gradient, (0, None)))
+    curvature = jax.jit(jax.vmap(jax.jacfwd(gradient, (0, 1)), (0, None)))(q, 2.5)
+    by_q, by_nu = np.moveaxis(np.array(curvature), 0, 1)
+    np.testing.assert_allclose(by_q[1], by_nu[0], rtol=1e-12)
+    up, down = (np.array(slopes(q, 2.5 + step)) for step in (1e-5, -1e-5))
+    np.testing.assert_allclose(by_nu, (up - down) / 2e-5, rtol=1e-7, atol=1e-8)

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from fnmath.probability import truncated_normal
-from tests.helpers import assert_within_ulp
+from tests.helpers import Mistake, assert_within_ulp
 from tests.probability import laws
 
 FAMILY = laws.Family(
@@ -29,6 +29,7 @@ FAMILY = laws.Family(
 class TestLaws(laws.Continuous):
     family = FAMILY
     pairs: ClassVar = [((-1.0, 1.0, 0.0, 1.0), (-2.0, 2.0, 0.1, 1.5))]
+    estimated = ((-1.0, 2.0, 0.0, 1.0), (0, 1, 2, 3))
 
 
 @pytest.mark.usefixtures("x64")
@@ -57,3 +58,84 @@ def test_far_from_the_mean():
     assert_within_ulp(
         logpdf, scipy.stats.truncnorm.logpdf(np.float64(np.float32(40.05)), 40, np.inf), 2
     )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    ("low", "high", "loc", "scale"),
+    [
+        (0.0, np.inf, 3.0, 1.0),  # hardly cut
+        (0.0, np.inf, -2.0, 1.5),  # a tail
+        (0.0, np.inf, -30.0, 6.0),  # nearly exponential
+        (-np.inf, 1.0, 2.0, 1.0),
+        (-1.0, 3.0, 0.0, 0.3),
+        (5.0, 9.0, 0.0, 3.0),
+        (-np.inf, np.inf, 1.0, 2.0),  # a normal distribution
+    ],
+)
+def test_fit_has_the_moments_of_the_samples(low, high, loc, scale):
+    """Where the likelihood is largest, E[x] and E[x²] are those of the samples."""
+    peer = scipy.stats.truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale)
+    x = peer.rvs(size=500, random_state=np.random.default_rng(3))
+    w = np.random.default_rng(4).random(500)
+    fit = jax.jit(lambda x, w: truncated_normal.fit(x, low=low, high=high, weights=w))
+    a, b, mu, sigma = map(float, fit(jnp.asarray(x), jnp.asarray(w)))
+    np.testing.assert_allclose((mu + sigma * a, mu + sigma * b), (low, high), rtol=1e-12, atol=1e-9)
+    mean = np.average(x, weights=w)
+    found = scipy.stats.truncnorm(a, b, mu, sigma)
+    np.testing.assert_allclose(found.mean(), mean, rtol=1e-7)
+    np.testing.assert_allclose(found.var(), np.average((x - mean) ** 2, weights=w), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_fit_can_be_differentiated():
+    """In both modes, as by differences."""
+    x = jnp.asarray(scipy.stats.truncnorm.rvs(-1, 2, size=8, random_state=np.random.default_rng(0)))
+    fit = jax.jit(lambda x: jnp.stack(truncated_normal.fit(x, low=-1.0, high=2.0)))
+    reverse, forward = jax.jit(lambda x: (jax.jacrev(fit)(x), jax.jacfwd(fit)(x)))(x)
+    step = 1e-6 * np.eye(8)
+    differences = [(fit(x + e) - fit(x - e)) / 2e-6 for e in step]
+    np.testing.assert_allclose(reverse, np.stack(differences, 1), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-12, atol=1e-14)
+
+
+def test_fit_where_there_is_none():
+    """Of samples all alike, outside, or as even as an exponential's or as a uniform one's."""
+    even = jnp.linspace(0.0, 1.0, 50)
+    spread = -(jnp.log(1 - jnp.linspace(0.0, 0.99, 50)) ** 2)
+    found = [
+        truncated_normal.fit(jnp.ones(3)),
+        truncated_normal.fit(even, low=0.1, high=2.0),
+        truncated_normal.fit(jnp.array([0.0, 0.0, 1.0, 1.0])),
+        truncated_normal.fit(-spread, low=0.0, high=jnp.inf),
+    ]
+    assert np.isnan(np.array(found)).all()
+    batch = truncated_normal.fit(jnp.stack([even, even**2]), low=jnp.array([-0.5, 0.0]))
+    alone = truncated_normal.fit(even, low=-0.5)
+    np.testing.assert_allclose(np.array(batch)[:, 0], np.array(alone), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_information_without_ends_is_that_of_a_normal():
+    found = truncated_normal.fisher_information(-jnp.inf, jnp.inf, 1.0, 2.0)
+    np.testing.assert_allclose(found, [[0.25, 0], [0, 0.5]], rtol=1e-14, atol=1e-15)
+    outside = truncated_normal.score(jnp.array([-3.0, 3.0]), -1.0, 1.0)
+    np.testing.assert_array_equal(outside, 0)
+
+
+MISTAKES = [
+    Mistake(
+        truncated_normal.fit,
+        (jnp.ones(3),),
+        {"low": 1j},
+        TypeError,
+        "fit: low has dtype complex64; wanted real numbers",
+    ),
+    Mistake(
+        truncated_normal.fit,
+        (jnp.ones((2, 3)),),
+        {"high": jnp.ones(3)},
+        ValueError,
+        "fit: high (3,) must broadcast to x[..., 0] (2,)",
+    ),
+]
