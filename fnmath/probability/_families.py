@@ -221,14 +221,18 @@ def functions(formulas: Formulas, known: Callable[..., jax.Array]) -> Functions:
 
     def integral(formula: Formula, sign: float) -> Function:
         density = lambda *a: sign * exp(f.logpdf(*a))  # noqa: E731
-        return of_x(formula, density, *(_flow(v, f.logpdf, -sign) for v in f.velocity))
+        flows = (_flow(v, f.logpdf, -sign) for v in f.velocity)
+        return of_x(formula, density, *flows, still=jnp.isinf)
 
     def logarithm(formula: Formula, hazard: Formula, sign: float) -> Function:
         shares = (_share(v, hazard, -sign) for v in f.velocity)
-        return of_x(formula, lambda *a: sign * hazard(*a), *shares)
+        still = functools.partial(jnp.equal, sign * jnp.inf)
+        return of_x(formula, lambda *a: sign * hazard(*a), *shares, still=still)
 
     return Functions(
-        pdf=of_x(lambda *a: exp(f.logpdf(*a)), *(_scaled(g, f.logpdf) for g in f.by)),
+        pdf=of_x(
+            lambda *a: exp(f.logpdf(*a)), *(_scaled(g, f.logpdf) for g in f.by), still=jnp.isinf
+        ),
         logpdf=of_x(f.logpdf, *f.by),
         cdf=integral(f.cdf, 1.0), sf=integral(f.sf, -1.0),
         logcdf=logarithm(f.logcdf, f.reverse_hazard, 1.0),

@@ -456,6 +456,8 @@ def tan(a: Number) -> Number:
 
 
 Formula = Callable[..., Any]
+# A number at which no family of this chapter has an end of its support or a kink of its density.
+ORDINARY = 0.4371
 Several = Callable[..., tuple[Number, ...]]  # formulas that are written as one
 Function = Callable[..., jax.Array]
 
@@ -484,12 +486,16 @@ def all_in_pairs(
 
 
 def with_slopes(
-    formula: Formula, *slopes: Formula | None, known: Callable[..., jax.Array] | None = None
+    formula: Formula,
+    *slopes: Formula | None,
+    known: Callable[..., jax.Array] | None = None,
+    still: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Function:
     """The function of a formula whose derivatives are formulas too, None for none: read in pairs.
 
     Those that are wanted are read side by side, so that what they share is computed once; their own
-    derivatives are those of plain numbers.
+    derivatives are those of plain numbers, but 0 where the first argument is ``still``: there all
+    slopes vanish, and as plain numbers what makes them would be 0 · ∞.
     """
     judged = functools.partial(_judged, known)
     value = _read_in_pairs(_alone(formula), judged)
@@ -508,7 +514,7 @@ def with_slopes(
         def wanted(*numbers: Number) -> tuple[Number, ...]:
             return tuple(slope(*numbers) for slope, _ in moving)
 
-        found = _side_by_side(wanted, judged)(*args)
+        found = _side_by_side(wanted, judged, still)(*args)
         terms = (s * tangent for s, (_, tangent) in zip(found, moving, strict=True))
         return y, functools.reduce(jnp.add, terms)
 
@@ -540,14 +546,22 @@ def _read_in_pairs(formulas: Several, judged: Callable[..., jax.Array]) -> Calla
     return values
 
 
-def _side_by_side(formulas: Several, judged: Callable[..., jax.Array]) -> Callable:
+def _side_by_side(
+    formulas: Several,
+    judged: Callable[..., jax.Array],
+    still: Callable[[jax.Array], jax.Array] | None = None,
+) -> Callable:
     """The values of the formulas, with the derivatives that they have in plain numbers."""
 
     @apart
     def plain(*args: jax.Array) -> tuple[jax.Array, ...]:
         args = tuple(jnp.broadcast_arrays(*args))
         meant = jnp.where(judged(*args), 1, jnp.nan).astype(args[0].dtype)
-        return tuple(head(y) * meant for y in formulas(*args))
+        if still is None:
+            return tuple(head(y) * meant for y in formulas(*args))
+        x, *of = args
+        found = formulas(jnp.where(still(x), ORDINARY, x), *of)
+        return tuple(jnp.where(still(x), 0, head(y)) * meant for y in found)
 
     evaluated = jax.custom_jvp(_read_in_pairs(formulas, judged))
     evaluated.defjvp(lambda args, tangents: (evaluated(*args), jax.jvp(plain, args, tangents)[1]))

@@ -82,7 +82,7 @@ def fitted(
     y = 0.5 * (left + right) + half * nodes
     weights = half * jnp.asarray(_WEIGHTS, x.dtype)
     start = jnp.zeros_like(centre), jnp.full_like(centre, -0.5)
-    s, t = _fitting.repeated(lambda at: _step(*at, y, weights), start, STEPS)
+    s, t = _fitting.repeated(lambda at: _step(at[0], at[1], y, weights), start, STEPS)
     known = known & (_newton(s, t, y, weights)[1] < -0.5 * t)  # or the maximum is at some t ≥ 0
     sigma = 1 / jnp.sqrt(-2 * jnp.where(known, t, -0.5))
     mu = s * sigma * sigma

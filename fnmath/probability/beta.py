@@ -5,7 +5,8 @@ its derivative; B(a, b) = Γ(a) Γ(b)/Γ(n) and I_x(a, b) is the regularised inc
 
     f(x) = xᵃ⁻¹ yᵇ⁻¹/B(a, b),    0 < x < 1
 
-Parameters outside their domain give nan everywhere; x outside the support gives the limit, nan nan.
+On another interval it is ``transformed`` by ``affine(loc, scale)``. Parameters outside their domain
+give nan everywhere; x outside the support gives the limit, nan nan.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ derivative; P(a, z) is the regularised incomplete gamma function.
 
     f(x) = (x/2)^(ν/2 − 1) exp(−x/2)/(2 Γ(ν/2)),    x > 0
 
-It is the gamma law of shape ν/2 and scale 2. Parameters outside their domain give nan everywhere; x
-outside the support gives the limit, nan gives nan.
+It is the gamma law of shape ν/2 and scale 2; for another scale, or a location, there is ``gamma``.
+Parameters outside their domain give nan everywhere; x outside the support gives the limit, nan nan.
 """
 
 from __future__ import annotations

@@ -34,10 +34,9 @@ from fnmath.numerics import with_derivatives
 from fnmath.probability._composition import Family, member
 from fnmath.probability._families import Numbers
 from fnmath.probability._log_gammas import horner
+from fnmath.probability._numbers import ORDINARY
 
 Function = Callable[[jax.Array], jax.Array]
-# A u at which no family of this chapter has an end of its support or a kink of its density.
-ORDINARY = 0.4371
 
 
 class Transform(NamedTuple):

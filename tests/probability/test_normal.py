@@ -168,3 +168,20 @@ def test_the_documented_parameters_are_scipys():
     partial = functools.partial(normal.pdf, x)
     np.testing.assert_allclose(partial(), scipy.stats.norm.pdf(0.3), rtol=1e-6)
     np.testing.assert_allclose(partial(scale=2), scipy.stats.norm.pdf(0.3, 0, 2), rtol=1e-6)
+
+
+def test_second_derivatives_at_infinity():
+    """Where a function comes to rest so do its derivatives, in reverse mode too."""
+    at_rest = {"pdf": (-jnp.inf, jnp.inf), "cdf": (-jnp.inf, jnp.inf), "sf": (-jnp.inf, jnp.inf),
+               "logcdf": (jnp.inf,), "logsf": (-jnp.inf,)}  # fmt: skip
+
+    def curvatures(f, x):
+        slopes = jax.grad(f, (0, 1, 2))
+        return [mode(slopes, (0, 1, 2))(x, 0.5, 2.0) for mode in (jax.jacfwd, jax.jacrev)]
+
+    @jax.jit
+    def everything():
+        return {n: [curvatures(getattr(normal, n), x) for x in at] for n, at in at_rest.items()}
+
+    for name, found in everything().items():
+        np.testing.assert_array_equal(jax.tree.leaves(found), 0, name)

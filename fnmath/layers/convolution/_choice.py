@@ -24,16 +24,14 @@ from fnmath.layers.convolution._forms import (
     IMAGE,
     KERNEL,
     OUTPUT,
-    SPARE,
     bare,
     block_of,
     by_entries,
     last_two,
-    merged,
     surplus,
-    together,
 )
 from fnmath.layers.convolution._geometry import Grid
+from fnmath.layers.convolution._phases import SPARE, merged, together
 
 # Entries that a chunk may hold beside its operands and its result: what caches keep. A form that
 # holds more for a single image is left out where others hold less.

@@ -6,67 +6,34 @@ put together into blocks, each with a kernel of its own (zero between its groups
 of matrices are neither many nor small; where each group has one input, the products are of entries.
 
 The image of a contraction is a contraction of its own: at stride 1 with the kernel turned round, at
-strides s with one kernel, of every s-th tap, for each of the s phases of the image, or with all of
-them side by side for the phases as channels, which then are laid out as an image (Shi et al.,
-Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-network, 2016, §3.2).
+other strides phase by phase (``_phases``).
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from fnmath.layers.convolution._geometry import Grid
+from fnmath.layers.convolution._phases import each_phase, image_by, merged, tiled
+from fnmath.layers.convolution._views import (
+    Taps,
+    ends,
+    first,
+    lows,
+    row_of,
+    seen_by,
+    taps,
+    with_margins,
+)
 from fnmath.linear_algebra._grids import span
 
 IMAGE, KERNEL, OUTPUT = "image", "kernel", "output"
-# All phases of an image are found together where that takes no more than so many times the taps.
-SPARE = 1.4
-Taps = tuple[int, ...]
-
-
-def taps(window: Sequence[int]) -> Iterator[Taps]:
-    """The taps of a window, in the order of its entries."""
-    return itertools.product(*map(range, window))
-
-
-def lows(grid: Grid) -> tuple[int, ...]:
-    return tuple(low for low, _ in grid.margins)
-
-
-def ends(grid: Grid) -> list[tuple[int, int]]:
-    """How many entries the windows see before the first and behind the last, or leave (below 0)."""
-    spans = span(grid.window, grid.dilation)
-    each = zip(grid.sizes, grid.counts, grid.strides, spans, lows(grid), strict=True)
-    return [(low, (c - 1) * s + k - low - n) for n, c, s, k, low in each]
-
-
-def _padded(x: jax.Array, margins: Sequence[tuple[int, int]]) -> jax.Array:
-    widths = [(0, 0, 0), *((low, high, 0) for low, high in margins), (0, 0, 0)]
-    return lax.pad(x, jnp.zeros((), x.dtype), widths)
-
-
-def _seen(padded: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
-    """What that tap sees in all windows, as ``batch *counts in``."""
-    starts = [a * d for a, d in zip(tap, grid.dilation, strict=True)]
-    steps = zip(starts, grid.counts, grid.strides, strict=True)
-    stops = [start + (c - 1) * s + 1 for start, c, s in steps]
-    first, last = padded.shape[0], padded.shape[-1]
-    return lax.slice(padded, (0, *starts, 0), (first, *stops, last), (1, *grid.strides, 1))
-
-
-def _row(padded: jax.Array, grid: Grid, lead: Taps) -> jax.Array:
-    """What the last taps of the window see, those that begin with ``lead``, beside each other."""
-    rest = taps(grid.window[len(lead) :])
-    return jnp.concatenate([_seen(padded, grid, lead + tap) for tap in rest], axis=-1)
 
 
 def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -171,10 +138,10 @@ def _planes(x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
     """The images of two axes, a batch of them for each place on the others, and their windows."""
     lead = len(grid.window) - 2
     plane = last_two(grid)
-    padded = _padded(x, [*ends(grid)[:lead], (0, 0), (0, 0)])
+    padded = with_margins(x, [*ends(grid)[:lead], (0, 0), (0, 0)])
     counts, strides = grid.counts[:lead], grid.strides[:lead]
     whole = grid._replace(counts=(*counts, *plane.sizes), strides=(*strides, 1, 1))
-    seen = [_seen(padded, whole, (*tap, 0, 0)) for tap in taps(grid.window[:lead])]
+    seen = [seen_by(padded, whole, (*tap, 0, 0)) for tap in taps(grid.window[:lead])]
     beside = jnp.concatenate(seen, axis=-1)
     return beside.reshape(-1, *plane.sizes, beside.shape[-1]), plane
 
@@ -199,7 +166,7 @@ _blocks_output = _in_planes(functools.partial(_lax_output, groups=1))
 
 def _blocks_image(swapped: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     if len(grid.window) > 2 or merged(grid):
-        return _image_by(_blocks_output)(swapped, y, grid)
+        return image_by(_blocks_output)(swapped, y, grid)
     return _image_of_swapped(swapped, y, grid, 1)
 
 
@@ -222,14 +189,14 @@ def _surplus_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     Those leave all cores but one idle up to 128 channels, and are slow without margins.
     """
     counts = surplus(grid.sizes, grid.counts)
-    return _first(_lax_output(x, kernel, grid._replace(counts=counts), 1), grid.counts)
+    return first(_lax_output(x, kernel, grid._replace(counts=counts), 1), grid.counts)
 
 
 def _surplus_image(swapped: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     if len(grid.window) > 2 or set(grid.strides) != {1}:
-        return _image_by(_in_planes(_surplus_output), math.inf)(swapped, y, grid)
+        return image_by(_in_planes(_surplus_output), math.inf)(swapped, y, grid)
     sizes = surplus(grid.counts, grid.sizes)
-    return _first(_image_of_swapped(swapped, y, grid._replace(sizes=sizes), 1), grid.sizes)
+    return first(_image_of_swapped(swapped, y, grid._replace(sizes=sizes), 1), grid.sizes)
 
 
 def _surplus_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
@@ -239,37 +206,33 @@ def _surplus_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     return _blocks_kernel(x, y, wider)[: grid.window[0]]
 
 
-def _first(x: jax.Array, sizes: Sequence[int]) -> jax.Array:
-    return x[(slice(None), *(slice(n) for n in sizes))]
-
-
 # ------------------------------------------------------------------- the output, for a single group
 
 
 def _taps_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for each tap."""
-    padded = _padded(x, ends(grid))
-    return _total(_seen(padded, grid, tap) @ kernel[tap] for tap in taps(grid.window))
+    padded = with_margins(x, ends(grid))
+    return _total(seen_by(padded, grid, tap) @ kernel[tap] for tap in taps(grid.window))
 
 
 def _rows_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for each row of taps, along the last axis of the window."""
-    padded = _padded(x, ends(grid))
+    padded = with_margins(x, ends(grid))
     matrices = kernel.reshape(*grid.window[:-1], -1, kernel.shape[-1])
-    return _total(_row(padded, grid, lead) @ matrices[lead] for lead in taps(grid.window[:-1]))
+    return _total(row_of(padded, grid, lead) @ matrices[lead] for lead in taps(grid.window[:-1]))
 
 
 def _patches_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """One product for all taps."""
-    return _row(_padded(x, ends(grid)), grid, ()) @ kernel.reshape(-1, kernel.shape[-1])
+    return row_of(with_margins(x, ends(grid)), grid, ()) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _spread_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     """The products of all entries with all taps, of which each window picks its own."""
     matrix = jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
-    products = _padded(x, ends(grid)) @ matrix
+    products = with_margins(x, ends(grid)) @ matrix
     each = jnp.split(products, math.prod(grid.window), axis=-1)
-    return _total(_seen(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
+    return _total(seen_by(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
 
 def _total(terms: Iterator[jax.Array]) -> jax.Array:
@@ -279,160 +242,22 @@ def _total(terms: Iterator[jax.Array]) -> jax.Array:
 # -------------------------------------------------------------------- the image, for a single group
 
 
-def _image_by(output: Callable[..., jax.Array], spare: float = SPARE) -> Callable[..., jax.Array]:
-    """The image by that form of the output, of a kernel whose inputs and outputs are swapped."""
-
-    def image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-        whole = _all_phases if merged(grid, spare) else _each_phase
-        return whole(output, kernel, y, grid)
-
-    return image
-
-
-def merged(grid: Grid, spare: float = SPARE) -> bool:
-    """Whether the phases of the image are best found together, as channels of one.
-
-    They all see windows of ⌈w/s⌉ taps; no more than so many times the kernel's taps may be needed.
-    """
-    needed = math.prod(-(-w // s) * s for w, s in zip(grid.window, grid.strides, strict=True))
-    few = needed <= spare * math.prod(grid.window)
-    return few and set(grid.strides) != {1} and set(grid.dilation) == {1}
-
-
-def _all_phases(
-    output: Callable[..., jax.Array], kernel: jax.Array, y: jax.Array, grid: Grid
-) -> jax.Array:
-    """One convolution of y with all phases, each a channel of its own.
-
-    Entry p + s q − low is seen by tap p + s t of window q − t: p is its phase, t a tap of one
-    window for all phases, of ⌈w/s⌉ taps. Taps beyond the kernel's are 0.
-    """
-    axes, window = len(grid.window), together(grid).window
-    spare = [(0, t * s - w) for t, s, w in zip(window, grid.strides, grid.window, strict=True)]
-    kernel = jnp.pad(kernel, [*spare, (0, 0), (0, 0)])
-    inputs, outputs = kernel.shape[-2:]
-    split = [n for pair in zip(window, grid.strides, strict=True) for n in pair]
-    kernel = kernel.reshape(*split, inputs, outputs)  # taps and phases of each axis
-    order = (*range(0, 2 * axes, 2), 2 * axes, *range(1, 2 * axes, 2), 2 * axes + 1)
-    kernel = kernel.transpose(order).reshape(*window, inputs, -1)
-    kernel = jnp.flip(kernel, tuple(range(axes)))
-    x = _tiled(output(y, kernel, together(grid)), grid.strides)
-    begin = [low % s for low, s in zip(lows(grid), grid.strides, strict=True)]
-    widths = [(-a, a + n - m) for a, n, m in zip(begin, grid.sizes, x.shape[1:], strict=False)]
-    return _padded(x, widths)
-
-
-def together(grid: Grid) -> Grid:
-    """The windows over y that see one entry of each phase."""
-    axes = len(grid.window)
-    each = list(zip(lows(grid), grid.sizes, grid.strides, grid.window, strict=True))
-    first = [low // s for low, _, s, _ in each]
-    last = [(low + n - 1) // s for low, n, s, _ in each]
-    window = tuple(-(-w // s) for _, _, s, w in each)
-    return Grid(
-        grid.counts,
-        tuple(b - a + 1 for a, b in zip(first, last, strict=True)),
-        window,
-        (1,) * axes,
-        (1,) * axes,
-        tuple((t - 1 - a, 0) for t, a in zip(window, first, strict=True)),
-        ("CONSTANT",) * axes,
-    )
-
-
-def _each_phase(
-    output: Callable[..., jax.Array], kernel: jax.Array, y: jax.Array, grid: Grid
-) -> jax.Array:
-    """A convolution of y for each phase of the image."""
-    phases = [_phases(*axis) for axis in zip(*_axes(grid), strict=True)]
-    sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
-    parts = []
-    for phase in itertools.product(*phases):
-        if not all(p.number for p in phase):
-            parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
-            continue
-        part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
-        part = jnp.flip(part, tuple(range(len(phase))))
-        parts.append(output(y, part, _phase_grid(grid, sizes, phase)))
-    return _interleaved(parts, grid)
-
-
-class _Phase(NamedTuple):
-    """Of the taps of an axis those that see one phase of its entries, and how y lies for them."""
-
-    first: int
-    step: int
-    number: int
-    dilation: int
-    low: int
-
-
-def _axes(grid: Grid) -> tuple[tuple[int, ...], ...]:
-    return grid.window, grid.strides, grid.dilation, lows(grid)
-
-
-def _phases(w: int, s: int, d: int, low: int) -> list[_Phase]:
-    """Entry p + s q is seen by tap a of window i where p + s q = s i + d a − low.
-
-    So i = q − (d a − low − p)/s, for every tap for which s divides that.
-    """
-    step = s // math.gcd(s, d)
-    phases = []
-    for p in range(s):
-        meets = [a for a in range(min(w, step)) if not (d * a - low - p) % s]
-        first = meets[0] if meets else 0
-        count = len(range(first, w, step)) if meets else 0
-        last = first + (count - 1) * step
-        phases.append(_Phase(first, step, count, d * step // s, (d * last - low - p) // s))
-    return phases
-
-
-def _phase_grid(grid: Grid, sizes: tuple[int, ...], phase: tuple[_Phase, ...]) -> Grid:
-    """The windows over y that make one phase of the image."""
-    return Grid(
-        grid.counts,
-        sizes,
-        tuple(p.number for p in phase),
-        (1,) * len(phase),
-        tuple(p.dilation for p in phase),
-        tuple((p.low, 0) for p in phase),
-        ("CONSTANT",) * len(phase),
-    )
-
-
-def _interleaved(parts: list[jax.Array], grid: Grid) -> jax.Array:
-    """The image of its phases."""
-    if len(parts) == 1:
-        return parts[0]
-    return _first(_tiled(jnp.concatenate(parts, axis=-1), grid.strides), grid.sizes)
-
-
-def _tiled(z: jax.Array, tile: tuple[int, ...]) -> jax.Array:
-    """The image whose tiles stand along the channels of z, tap by tap."""
-    axes = len(tile)
-    batch, *sizes, channels = z.shape
-    z = z.reshape(batch, *sizes, *tile, channels // math.prod(tile))
-    order = [i for axis in range(axes) for i in (1 + axis, 1 + axes + axis)]
-    whole = (n * s for n, s in zip(sizes, tile, strict=True))
-    return z.transpose(0, *order, 1 + 2 * axes).reshape(batch, *whole, -1)
-
-
 def _laid_image(kernel: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     """The products of y with all taps, each laid where its tap has seen it: patches transposed."""
     products = y @ jnp.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
     if grid.strides == grid.window and set(grid.dilation) == {1}:
-        x = _tiled(products, grid.window)
+        x = tiled(products, grid.window)
         widths = [
             (-low, n + low - m)
             for low, n, m in zip(lows(grid), grid.sizes, x.shape[1:], strict=False)
         ]
-        return _padded(x, widths)
+        return with_margins(x, widths)
     each = jnp.split(products, math.prod(grid.window), axis=-1)
     return _total(_laid(z, grid, tap) for z, tap in zip(each, taps(grid.window), strict=True))
 
 
 def _laid(z: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
-    """The adjoint of ``_seen`` of the padded image."""
+    """The adjoint of ``seen_by`` of the padded image."""
     widths = [(0, 0, 0)]
     for a, n, c, s, d, low in zip(
         tap, grid.sizes, grid.counts, grid.strides, grid.dilation, lows(grid), strict=True
@@ -446,19 +271,19 @@ def _laid(z: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 
 
 def _taps_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(x, ends(grid))
-    each = [_inner(_seen(padded, grid, tap), y) for tap in taps(grid.window)]
+    padded = with_margins(x, ends(grid))
+    each = [_inner(seen_by(padded, grid, tap), y) for tap in taps(grid.window)]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _rows_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    padded = _padded(x, ends(grid))
-    each = [_inner(_row(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
+    padded = with_margins(x, ends(grid))
+    each = [_inner(row_of(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    kernel = _inner(_row(_padded(x, ends(grid)), grid, ()), y)
+    kernel = _inner(row_of(with_margins(x, ends(grid)), grid, ()), y)
     return kernel.reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
@@ -471,7 +296,7 @@ def _entries_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
     if len(grid.window) == 1 and grid.window[0] <= 8 and set(grid.strides) == {1}:
         seen = functools.partial(_moved, x)
     else:
-        seen = functools.partial(_seen, _padded(x, ends(grid)))
+        seen = functools.partial(seen_by, with_margins(x, ends(grid)))
     return _total(seen(grid, tap) * kernel[tap][0] for tap in taps(grid.window))
 
 
@@ -479,17 +304,17 @@ def _moved(x: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
     """What that tap sees at stride 1: the image itself, moved."""
     starts = [a * d - low for a, d, low in zip(tap, grid.dilation, lows(grid), strict=True)]
     each = zip(starts, grid.sizes, grid.counts, strict=True)
-    return _padded(x, [(-start, start + count - size) for start, size, count in each])
+    return with_margins(x, [(-start, start + count - size) for start, size, count in each])
 
 
 def _entries_image(kernel: jax.Array, y: jax.Array, grid: Grid, groups: int) -> jax.Array:
-    x = _each_phase(_entries_output, kernel, y, grid)
+    x = each_phase(_entries_output, kernel, y, grid)
     return x.reshape(*x.shape[:-1], groups, -1).sum(-1)
 
 
 def _entries_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     """Added up row by row of the windows, so that no product of x and y ever leaves the cache."""
-    x = _padded(jnp.repeat(x, y.shape[-1] // x.shape[-1], -1), ends(grid))
+    x = with_margins(jnp.repeat(x, y.shape[-1] // x.shape[-1], -1), ends(grid))
     channels, block = y.shape[-1], _divided(grid.counts[-1], 32)
     *lead, count = grid.counts
     blocks = -(-count // block)
@@ -514,7 +339,7 @@ def _entries_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
             (batch, *starts, j * block * grid.strides[-1], 0),
             (1, *spans[:-1], width, channels),
         )
-        each = [(_seen(seen, few, tap) * ours).reshape(-1, channels) for tap in taps(grid.window)]
+        each = [(seen_by(seen, few, tap) * ours).reshape(-1, channels) for tap in taps(grid.window)]
         return total + jnp.stack([z.sum(0) for z in each])
 
     zeros = jnp.zeros((math.prod(grid.window), channels), y.dtype)
@@ -589,7 +414,7 @@ def by_entries(inputs: int, outputs: int, groups: int) -> bool:
 
 
 def _form(output: Callable, kernel: Callable, image: Callable | None = None) -> dict[str, Callable]:
-    return _grouped({OUTPUT: output, KERNEL: kernel, IMAGE: image or _image_by(output)})
+    return _grouped({OUTPUT: output, KERNEL: kernel, IMAGE: image or image_by(output)})
 
 
 FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {

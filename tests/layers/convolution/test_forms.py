@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from fnmath.layers import ConvParams, conv, depthwise_conv, max_pool
-from fnmath.layers.convolution import _choice, _forms
+from fnmath.layers.convolution import _choice, _forms, _phases
 from fnmath.layers.convolution._correlation import OPERANDS, in_chunks
 from fnmath.layers.convolution._geometry import grid
 from tests.layers.convolution import drawn
@@ -185,7 +185,7 @@ def test_phases_of_an_image_together_or_each(sizes, window, strides, padding):
     expected = _forms.FORMS["lax"]["image"](kernel, y, grid=windows, groups=1)
     swapped = jnp.swapaxes(kernel, -1, -2)
     for output in (_forms._taps_output, _forms._patches_output, _forms._blocks_output):
-        for whole in (_forms._all_phases, _forms._each_phase):
+        for whole in (_phases.all_phases, _phases.each_phase):
             found = whole(output, swapped, y, windows)
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
