@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from fnmath.numerics import with_derivatives
 from fnmath.numerics._pairs import Pair, two_sum
+from fnmath.numerics._series import above_tangent
 from fnmath.numerics._sharing import apart, in_one_go, shared, with_joint_derivatives
 from fnmath.probability._composition import slope
 from fnmath.probability._f_tails import over_logarithm
@@ -215,30 +216,70 @@ def mass(k, n, a, b):
 BLOCK = 32
 
 
-def _mean_over_counts(of_k: Callable) -> Callable:
-    """Σₖ P(k) g(k, log P(k), n, a, b), block by block, differentiated forwards."""
+def _summed_over_counts(term: Callable, last: Callable, count: int) -> Callable:
+    """Σ of ``term(k, …)`` over k = 0, 1, … to ``last(…)``, in blocks, differentiated forwards."""
 
-    def expectation(n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        block = jnp.arange(BLOCK, dtype=a.dtype).reshape(-1, *(1,) * a.ndim)
-        most = jax.lax.stop_gradient(jnp.max(n, initial=0))
+    def total(*of: jax.Array) -> jax.Array:
+        like = of[1]
+        block = jnp.arange(BLOCK, dtype=like.dtype).reshape(-1, *(1,) * like.ndim)
+        most = jax.lax.stop_gradient(jnp.max(last(*of), initial=0))
 
         @apart
         def step(state: tuple) -> tuple:
             start, total = state
-            inside = start + block <= n
-            k = jnp.where(inside, start + block, 0)
-            of = [jnp.broadcast_to(t, (BLOCK, *a.shape)) for t in (n, a, b)]
-            log_p = log_mass(k, *of)
-            p = jnp.exp(log_p)
-            terms = jnp.where(inside & (p > 0), p * of_k(k, log_p, *of), 0)
+            shape = (BLOCK, *like.shape)
+            k, *wide = (jnp.broadcast_to(t, shape) for t in (start + block, *of))
+            terms = jnp.where(k <= last(*wide), term(k, *wide), 0)
             return start + BLOCK, total + jnp.sum(terms, 0)
 
-        start = jnp.zeros((), a.dtype), jnp.zeros_like(a)
+        start = jnp.zeros((), like.dtype), jnp.zeros_like(like)
         return jax.lax.while_loop(lambda state: state[0] <= most, step, start)[1]
 
-    return forwards(expectation, 3)
+    return forwards(total, count)
+
+
+def _mean_over_counts(of_k: Callable) -> Callable:
+    """Σₖ P(k) g(k, log P(k), n, a, b)."""
+
+    def term(k: jax.Array, n: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+        k = jnp.where(k <= n, k, 0)
+        log_p = log_mass(k, n, a, b)
+        p = jnp.exp(log_p)
+        return jnp.where(p > 0, p * of_k(k, log_p, n, a, b), 0)
+
+    return _summed_over_counts(term, lambda n, a, b: n, 3)
 
 
 entropy = _mean_over_counts(lambda k, log_p, *of: -log_p)
 information_by_a = _mean_over_counts(lambda k, log_p, *of: jnp.square(log_by_a(k, *of)))
 information_by_both = _mean_over_counts(lambda k, log_p, *of: log_by_a(k, *of) * log_by_b(k, *of))
+
+
+@with_derivatives(
+    None,
+    None,
+    lambda k, n, a, b, m, c, d: log_by_a(k, n, a, b),
+    lambda k, n, a, b, m, c, d: log_by_b(k, n, a, b),
+    None,
+    lambda k, n, a, b, m, c, d: -log_by_a(k, m, c, d),
+    lambda k, n, a, b, m, c, d: -log_by_b(k, m, c, d),
+)
+def _log_ratio(k, n, a, b, m, c, d):
+    """The logarithm of P(k)/Q(k), k one of 0 … n and of 0 … m."""
+    p, q = log_terms(k, n, a, b), log_terms(k, m, c, d)
+    return (p[0] - q[0]) + (p[1] - q[1])
+
+
+def _divergence_term(k, n, a, b, m, c, d):
+    """P log(P/Q) + Q − P ≥ 0, that of P = 0 beyond n."""
+    inside = k <= n
+    k_ = jnp.where(inside, k, 0)
+    r, P = _log_ratio(k_, n, a, b, m, c, d), mass(k_, n, a, b)
+    Q = mass(jnp.where(k <= m, k, 0), m, c, d)
+    near = r > -20
+    own = jnp.where(near, P * above_tangent(jnp.where(near, r, 0)), Q - P + P * r)
+    return jnp.where(inside, own, Q)
+
+
+# Of laws of which the first has no more trials than the other: Σ (Q − P) is 0.
+divergence = _summed_over_counts(_divergence_term, lambda n, a, b, m, c, d: m, 6)

@@ -133,6 +133,15 @@ def _quantile(kind: str):
     return function
 
 
+def _kl(n_p, a_p, b_p, n_q, a_q, b_q):
+    """The divergence, ∞ where p has counts that q has not."""
+    known = _known(n_p, a_p, b_p) & _known(n_q, a_q, b_q)
+    covered = known & (n_p <= n_q)
+    some = (jnp.where(covered, t, 1) for t in (n_p, a_p, b_p, n_q, a_q, b_q))
+    value = jnp.where(covered, _tails.divergence(*some), jnp.inf)
+    return where_known(known, value, a_p, b_p, a_q, b_q)
+
+
 def _fitted(k: jax.Array, n: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Newton's steps, and Minka's, which never descend, where the likelihood is not concave."""
 
@@ -591,6 +600,45 @@ def entropy(n: Numbers, a: Numbers, b: Numbers) -> Float[Array, "..."]:
         ``scipy.stats.betabinom``.
     """
     return evaluated("entropy", _of_parameters(_tails.entropy), n=n, a=a, b=b)
+
+
+def kl(
+    n_p: Numbers, a_p: Numbers, b_p: Numbers, n_q: Numbers, a_q: Numbers, b_q: Numbers
+) -> Float[Array, "..."]:
+    """Divergence KL(p ‖ q), in nats, of one of two beta-binomial laws from another.
+
+        Σₖ P(k) log(P(k)/Q(k))
+
+    as the sum of P log(P/Q) + Q − P, no term of which is negative, so that nothing cancels where p
+    is near q; ∞ where p has more trials than q.
+
+    Gradient:
+        Sums of P(k) and Q(k) and of their derivatives
+
+    Args:
+        n_p: The number n ≥ 0 of trials of p, a whole number; nan is returned elsewhere.
+        a_p: The shape a > 0 of p at 0, likewise.
+        b_p: The shape b > 0 of p at 1, likewise.
+        n_q: The number of trials of q.
+        a_q: The shape of q at 0.
+        b_q: The shape of q at 1.
+
+    Returns:
+        One number for each entry of the arguments broadcast with each other.
+
+    Raises:
+        TypeError: If an argument is not an array of real numbers.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> print(f"{kl(10, 2.0, 3.0, 10, 3.0, 3.0):.4f}")
+        0.0997
+
+    Source:
+        Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §6.2.2 (the law); Cover
+        and Thomas, Elements of Information Theory (2006), §2.3.
+    """
+    return evaluated("kl", _kl, n_p=n_p, a_p=a_p, b_p=b_p, n_q=n_q, a_q=a_q, b_q=b_q)
 
 
 def fit(

@@ -38,6 +38,13 @@ def mistakes():
     came = "fit: k (3,) and n (2,) must have shapes that broadcast"
     yield Mistake(beta_binomial.fit, (three, two), {}, ValueError, came)
 
+    names = ("n_p", "a_p", "b_p", "n_q", "a_q", "b_q")
+    came = "kl: n_p has dtype complex64; wanted real numbers"
+    yield Mistake(beta_binomial.kl, (1j * two, *[two] * 5), {}, TypeError, came)
+    shapes = " and ".join(f"{name} ({3 if name == 'n_p' else 2},)" for name in names)
+    came = f"kl: {shapes} must have shapes that broadcast"
+    yield Mistake(beta_binomial.kl, (three, *[two] * 5), {}, ValueError, came)
+
 
 MISTAKES = list(mistakes())
 
@@ -270,3 +277,39 @@ def test_batches_and_dtypes():
     y = jax.eval_shape(beta_binomial.pmf, jnp.ones(3, jnp.int32), 5, a, a)
     assert y.dtype == jnp.bfloat16
     assert y.shape == (4, 3)
+
+
+@pytest.mark.usefixtures("x64")
+def test_divergence_is_the_sum():
+    """Of equal and of fewer trials; 0 of equals; ∞ of more; alike in both modes."""
+    p = np.array(
+        [(10, 2, 3), (10, 2, 3), (7, 0.3, 0.4), (40, 30, 0.5), (5, 1, 1), (3, 2, 2)], float
+    )
+    q = np.array([(10, 3, 3), (10, 2, 3), (9, 2, 0.1), (40, 0.2, 30), (60, 2, 2), (2, 2, 2)], float)
+    program = jax.jit(lambda *of: both_modes(beta_binomial.kl, of))
+    found, forward, reverse = program(*p.T, *q.T)
+    k = np.arange(61.0)[:, None]
+    log_p, log_q = (stats.betabinom.logpmf(k, *of.T) for of in (p, q))
+    with np.errstate(invalid="ignore"):
+        terms = np.where(np.isfinite(log_p), np.exp(log_p) * (log_p - log_q), 0)
+    wanted = np.where(p[:, 0] > q[:, 0], np.inf, terms.sum(0))
+    np.testing.assert_allclose(found, wanted, 1e-10, 1e-13)
+    assert found[1] == 0
+    np.testing.assert_allclose(forward, reverse, 1e-12, 1e-14)
+
+
+@pytest.mark.last_digits
+def test_divergence_of_what_is_nearly_the_same():
+    """In float32 it keeps its digits where the logarithms agree in nearly all of theirs."""
+    p, q = (10, 2.0, 3.0), (10, np.float32(2.001), 3.0)
+    k = np.arange(11.0)
+    with mpmath.workdps(40):
+
+        def log_pmf(k, n, a, b):
+            return mpmath.log(mpmath.binomial(n, k)) + mpmath.log(
+                mpmath.beta(k + a, n - k + b) / mpmath.beta(a, b)
+            )
+
+        each = [[log_pmf(int(j), 10, mpmath.mpf(float(of[1])), 3) for of in (p, q)] for j in k]
+        wanted = float(sum(mpmath.exp(a) * (a - b) for a, b in each))
+    np.testing.assert_allclose(jax.jit(beta_binomial.kl)(*p, *q), wanted, 1e-4)
