@@ -632,7 +632,7 @@ def kl(
 
     Example:
         >>> print(f"{kl(10, 2.0, 3.0, 10, 3.0, 3.0):.4f}")
-        0.0997
+        0.0942
 
     Source:
         Johnson, Kemp and Kotz, Univariate Discrete Distributions (2005), §6.2.2 (the law); Cover
