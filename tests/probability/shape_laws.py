@@ -169,6 +169,21 @@ def assert_samples_fit(family, parameters, peer, size=4000):
     assert stats.chisquare(came[keep], expected).pvalue > 1e-3
 
 
+def assert_second_derivatives_of_log_tails(family, parameters, peer):
+    """Far out in either tail they are there in reverse mode too, and symmetric, in float32.
+
+    Of ``logcdf``, which is made of the tail that is computed in one tail, of the other beyond.
+    """
+    law, far = peer(*parameters), np.array([1e-25, 1e-12, 1e-6, 1e-3])
+    x = np.float32([*law.ppf(far), *law.isf(far), *law.ppf([0.3, 0.7])])
+    of = [jnp.float32(p) for p in parameters]
+    curvature = jax.jacrev(jax.grad(family.logcdf, (0, 1)), (0, 1))
+    (xx, xa), (ax, aa) = jax.jit(jax.vmap(lambda x: curvature(x, *of)))(x)
+    assert np.isfinite([xx, xa, ax, aa]).all()
+    size = np.sqrt(np.abs(xx * aa)) + np.abs(xa)
+    np.testing.assert_array_less(np.abs(ax - xa), 2e-3 * size + 1e-30)
+
+
 class Shapes:
     """All laws, as tests of the family of a class that inherits them."""
 
@@ -267,23 +282,6 @@ class Shapes:
             information = jax.jit(self.family.fisher_information)(*of)
             second = np.einsum("x,xi,xj", w, score, score)
             np.testing.assert_allclose(second, information, 1e-5, 1e-15)
-
-    def test_second_derivatives_of_log_tails(self):
-        """Far out in either tail they are there in reverse mode too, and symmetric, in float32.
-
-        Of ``logcdf``, which is made of the tail that is computed in one tail, of the other beyond.
-        """
-        if self.are_counts:
-            return
-        law, far = type(self).peer(*self.parameters), np.array([1e-25, 1e-12, 1e-6, 1e-3])
-        x = np.float32([*law.ppf(far), *law.isf(far), *law.ppf([0.3, 0.7])])
-        of = [jnp.float32(p) for p in self.parameters]
-
-        curvature = jax.jacrev(jax.grad(self.family.logcdf, (0, 1)), (0, 1))
-        (xx, xa), (ax, aa) = jax.jit(jax.vmap(lambda x: curvature(x, *of)))(x)
-        assert np.isfinite([xx, xa, ax, aa]).all()
-        size = np.sqrt(np.abs(xx * aa)) + np.abs(xa)
-        np.testing.assert_array_less(np.abs(ax - xa), 2e-3 * size + 1e-30)
 
     @pytest.mark.usefixtures("x64")
     def test_moments_are_scipys(self):

@@ -78,3 +78,8 @@ def test_shapes_about_one_keep_all_digits():
         of = [tuple(map(mpmath.mpf, row)) for row in zip(a.tolist(), b.tolist(), strict=True)]
         wanted = [float(mpmath.betainc(p, q, 0, x, regularized=True)) for p, q in of]
     np.testing.assert_allclose(found, wanted, rtol=1e-15)
+
+
+def test_second_derivatives_of_log_tails():
+    of = TestLaws.parameters, TestLaws.peer
+    laws.assert_second_derivatives_of_log_tails(beta, *of)

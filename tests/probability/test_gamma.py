@@ -145,3 +145,8 @@ def test_a_rate_is_the_inverse_of_a_scale():
     draws = gamma.sample(jax.random.key(0), 2.0, rate=4.0, shape=(2000,))
     np.testing.assert_allclose(draws.mean(), 0.5, rtol=0.1)
     assert jnp.isnan(gamma.pdf(0.5, 2.0, rate=-1.0))
+
+
+def test_second_derivatives_of_log_tails():
+    of = TestLaws.parameters, TestLaws.peer
+    laws.assert_second_derivatives_of_log_tails(AT_0, *of)

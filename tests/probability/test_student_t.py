@@ -108,3 +108,8 @@ def test_second_derivatives_of_quantiles():
     np.testing.assert_allclose(by_q[1], by_nu[0], rtol=1e-12)
     up, down = (np.array(slopes(q, 2.5 + step)) for step in (1e-5, -1e-5))
     np.testing.assert_allclose(by_nu, (up - down) / 2e-5, rtol=1e-7, atol=1e-8)
+
+
+def test_second_derivatives_of_log_tails():
+    of = TestLaws.parameters, TestLaws.peer
+    laws.assert_second_derivatives_of_log_tails(student_t, *of)
