@@ -61,6 +61,7 @@ def unforeseen(*arrays: jax.Array) -> tuple[jax.Array, ...]:
 
     It would take (x + c) − c for x, as if sums of floating-point numbers were not rounded, so that
     what rounding took from x + c came out as 0. Where arguments are no constants this costs nothing
-    but that they are written to memory.
+    but that they are written to memory. One by one, since together all of them would count as moved
+    where one is differentiated, and an infinite slope times a movement of 0 is nan.
     """
-    return tuple(lax.optimization_barrier([jnp.array(x) for x in arrays]))
+    return tuple(lax.optimization_barrier(jnp.array(x)) for x in arrays)

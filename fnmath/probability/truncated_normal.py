@@ -947,9 +947,8 @@ def fisher_information(
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> print(fisher_information(-1.0, 2.0, 0.0, 2.0).round(4))
-        [[0.1299 0.0899]
-         [0.0899 0.1416]]
+        >>> print([[f"{v:.4f}" for v in row] for row in fisher_information(-1.0, 2.0, 0.0, 2.0)])
+        [['0.1299', '0.0899'], ['0.0899', '0.1416']]
 
     Source:
         Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, volume 1 (1994),
