@@ -160,7 +160,7 @@ OF_DISTRIBUTIONS = """
 """
 ALLOWED_POSITIONAL_DEFAULTS |= {
     name: {"loc", "scale", "mu", "sigma"} for name in OF_DISTRIBUTIONS.split()
-} | {"kl": {"loc_p", "scale_p", "loc_q", "scale_q", "mean_p", "mean_q"}}
+} | {"kl": {"loc_p", "scale_p", "loc_q", "scale_q", "mean_p", "mean_q", "n_p", "n_q"}}
 
 
 @of_each_function
