@@ -1,8 +1,8 @@
 """How long do fnmath's convolutions take beside XLA's, Flax's and PyTorch's?
 
 Run      python -m experiments.benchmarks.layers
-Cost     3 minutes on two CPU cores
-Expect   both passes: XLA takes 4 × fnmath's time in the geometric mean, PyTorch 0.8 ×
+Cost     3 to 6 minutes on two CPU cores
+Expect   both passes: XLA takes 4.4 × fnmath's time in the geometric mean, PyTorch 0.86 ×
 
 Thirty-two convolutions as networks have them, in float32. Forward is the compiled function, both is
 the output and the gradients of image and kernel. Answers are compared before times; all take turns

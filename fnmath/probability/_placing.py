@@ -10,7 +10,6 @@ with nothing left that counts. A location of 0 that is not an array takes nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,8 +18,6 @@ import jax.numpy as jnp
 from fnmath.numerics._pairs import quotient, two_sum
 from fnmath.probability._evaluation import score_of, where_known
 from fnmath.probability._families import Function, evaluated, evaluated_by_axes
-
-Formula = Callable[..., jax.Array]
 
 
 def _scale_of(size: jax.Array, is_rate: bool) -> jax.Array:
@@ -35,7 +32,7 @@ def _rest(rate: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(rest), rest, 0)
 
 
-def _placed(f: Formula, has_loc: bool, is_rate: bool) -> Function:
+def _placed(f: Function, has_loc: bool, is_rate: bool) -> Function:
     """The function of x, the shapes, a location if there is one, and a scale or a rate."""
 
     def function(x: jax.Array, *of: jax.Array) -> jax.Array:
@@ -70,7 +67,7 @@ def _arguments(loc: Any, scale: Any, rate: Any) -> tuple[bool, dict[str, Any]]:
 
 def placed(
     function: str,
-    f: Formula,
+    f: Function,
     loc: Any,
     scale: Any,
     rate: Any = None,
@@ -86,7 +83,7 @@ def placed(
     return evaluate(function, f, **arguments, **last)
 
 
-def placed_score(function: str, f: Formula, loc: Any, scale: Any, **arguments: Any) -> jax.Array:
+def placed_score(function: str, f: Function, loc: Any, scale: Any, **arguments: Any) -> jax.Array:
     """The derivatives of such a function by the shapes and the scale, on a new last axis."""
     has_loc, last = _arguments(loc, scale, None)
     shapes = range(1, len(arguments))
@@ -97,7 +94,7 @@ def placed_score(function: str, f: Formula, loc: Any, scale: Any, **arguments: A
 
 def moved(
     function: str,
-    f: Formula,
+    f: Function,
     loc: Any,
     scale: Any,
     rate: Any = None,

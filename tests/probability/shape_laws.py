@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.helpers import Mistake
+from tests.helpers import Mistake, assert_within_ulp
 
 OF_X = ("pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf")
 OF_Q = ("ppf", "isf")
@@ -358,3 +358,54 @@ class Shapes:
         )(x)
         assert whole.dtype == jnp.float32
         np.testing.assert_allclose(whole, np.stack([one_by_one] * 2, 1), 2e-6, 1e-6)
+
+
+# Points x and parameters a, μ, s: x − μ is no number of float32.
+LOCATED = (np.float32([0.1, 1.7, 40.0, -3.3]), np.float32([0.4, 2.5, 30.0, 7.0]),
+           np.float32([-0.3, 0.7, 17.1, -4.1]), np.float32([1.3, 0.6, 0.9, 2.2]))  # fmt: skip
+
+
+class Located:
+    """What a location does, of a family of (x, a, loc, scale)."""
+
+    family: ClassVar[ModuleType]
+    at_0: ClassVar[ModuleType]  # the same functions without a location
+    peer: ClassVar[stats.rv_continuous]
+
+    @pytest.mark.last_digits
+    def test_it_keeps_the_digits(self):
+        """Moved by a location that is no multiple of the spacing, x − μ is not rounded."""
+        of_x = ("logpdf", "cdf")
+        program = jax.jit(lambda *of: [getattr(self.family, name)(*of) for name in of_x])
+        for name, found in zip(of_x, program(*LOCATED), strict=True):
+            wanted = getattr(self.peer, name)(*map(np.float64, LOCATED))
+            assert_within_ulp(found, wanted, 4)
+
+    def test_what_follows_it(self):
+        family, (_, *of) = self.family, LOCATED
+        moved = jax.jit(lambda *of: [getattr(family, n)(*of) for n in MOMENTS])(*of)
+        still = jax.jit(lambda *of: [getattr(self.at_0, n)(*of) for n in MOMENTS])(of[0], of[2])
+        for name, found, value in zip(MOMENTS, moved, still, strict=True):
+            wanted = value + of[1] if name in ("mean", "mode") else value
+            np.testing.assert_allclose(found, wanted, 1e-6, err_msg=name)
+        found = jax.jit(family.ppf)(np.float32(0.3), *of)
+        np.testing.assert_allclose(found, self.peer.ppf(0.3, *of), 2e-6)
+        draws = [family.sample(jax.random.key(0), 2.0, loc, shape=(5,)) for loc in (0.0, 10.0)]
+        np.testing.assert_allclose(draws[1] - 10, draws[0], atol=2e-6)
+
+    @pytest.mark.usefixtures("x64")
+    def test_derivatives(self):
+        """By x as by −μ; those that score gives, and their covariance, as without a location."""
+        family, (x, a, loc, s) = self.family, map(jnp.float64, LOCATED)
+        by_x, by_loc = jax.jit(jax.vmap(jax.grad(family.logpdf, (0, 2))))(x, a, loc, s)
+        np.testing.assert_array_equal(by_x, -by_loc)
+        score = jax.jit(lambda *of: (family.score(*of), family.fisher_information(*of[1:])))
+        at_0 = self.at_0.score(x - loc, a, s), self.at_0.fisher_information(a, s)
+        for found, wanted in zip(score(x, a, loc, s), at_0, strict=True):
+            np.testing.assert_allclose(found, wanted, 1e-12)
+
+    def test_one_without_a_meaning(self):
+        loc = jnp.array([0.0, jnp.inf, jnp.nan])
+        found = self.family.cdf(jnp.array([-1.0, 1.0, 2.0]), 2.0, loc)
+        np.testing.assert_array_equal(found, [0, np.nan, np.nan])
+        assert jnp.isnan(self.family.variance(3.0, jnp.inf))

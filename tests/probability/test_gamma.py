@@ -92,45 +92,17 @@ def test_slopes_in_all_arguments():
     laws.assert_slopes(exact, points, (0, 1, 2), 1e-10)
 
 
-LOC = (np.float32([0.1, 1.7, 40.0, -3.3]), np.float32([0.4, 2.5, 30.0, 7.0]),
-       np.float32([-0.3, 0.7, 17.1, -4.1]), np.float32([1.3, 0.6, 0.9, 2.2]))  # fmt: skip
-
-
-@pytest.mark.last_digits
-def test_a_location_keeps_the_digits():
-    """Moved by a location that is no multiple of the spacing, x − μ is not rounded."""
-    of_x = ("logpdf", "cdf")
-    program = jax.jit(lambda *of: [getattr(gamma, name)(*of) for name in of_x])
-    for name, found in zip(of_x, program(*LOC), strict=True):
-        wanted = getattr(stats.gamma, name)(*map(np.float64, LOC))
-        assert_within_ulp(found, wanted, 4)
-
-
-def test_what_follows_a_location():
-    _, *of = LOC
-    moved = jax.jit(lambda *of: [getattr(gamma, n)(*of) for n in laws.MOMENTS])(*of)
-    at_0 = jax.jit(lambda *of: [getattr(AT_0, n)(*of) for n in laws.MOMENTS])(of[0], of[2])
-    for name, found, still in zip(laws.MOMENTS, moved, at_0, strict=True):
-        wanted = still + of[1] if name in ("mean", "mode") else still
-        np.testing.assert_allclose(found, wanted, 1e-6, err_msg=name)
-    found = jax.jit(gamma.ppf)(np.float32(0.3), *of)
-    np.testing.assert_allclose(found, stats.gamma.ppf(0.3, *of), 2e-6)
-    draws = [gamma.sample(jax.random.key(0), 2.0, loc, shape=(5,)) for loc in (0.0, 10.0)]
-    np.testing.assert_allclose(draws[1] - 10, draws[0], atol=2e-6)
-    by_x, by_loc = jax.jit(jax.vmap(jax.grad(gamma.logpdf, (0, 2))))(*LOC)
-    np.testing.assert_array_equal(by_x, -by_loc)
-    ends = gamma.cdf(jnp.array([-1.0, 1.0, 2.0]), 2.0, jnp.array([0.0, jnp.inf, jnp.nan]))
-    np.testing.assert_array_equal(ends, [0, np.nan, np.nan])
-    assert jnp.isnan(gamma.variance(3.0, jnp.inf))
+class TestLocation(laws.Located):
+    family, at_0, peer = gamma, AT_0, stats.gamma
 
 
 @pytest.mark.last_digits
 def test_a_rate_is_the_inverse_of_a_scale():
-    x, a, loc, rate = LOC
+    x, a, loc, rate = laws.LOCATED
     of_x = ("logpdf", "cdf")
     program = jax.jit(lambda *of: [getattr(gamma, n)(*of, rate=rate) for n in of_x])
     for name, found in zip(of_x, program(x, a, loc), strict=True):
-        exact = [np.float64(value) for value in LOC]
+        exact = [np.float64(value) for value in laws.LOCATED]
         wanted = getattr(stats.gamma, name)(*exact[:3], 1 / exact[3])
         assert_within_ulp(found, wanted, 4)
 
