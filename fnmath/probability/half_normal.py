@@ -59,6 +59,17 @@ def _logcdf(z: Number) -> Number:
     )
 
 
+def _logsf(z: Number) -> Number:
+    """Log 2Φ(−z), which is as small as z beside 0."""
+    return either(
+        head(z) < 1,
+        z,
+        lambda z: log1p(-2 * _normal_tail.centre(z)),
+        lambda z: log(_normal_tail.mills(z) * math.sqrt(2 / math.pi)) - 0.5 * (z * z),
+        (0.5, 2.0),
+    )
+
+
 _F = functions(
     on_support(
         location_scale(
@@ -70,7 +81,7 @@ _F = functions(
                 cdf=_cdf,
                 sf=lambda z: 2 * _normal_tail.tail(z),
                 logcdf=_logcdf,
-                logsf=lambda z: log(_normal_tail.mills(z) * math.sqrt(2 / math.pi)) - 0.5 * (z * z),
+                logsf=_logsf,
                 reverse_hazard=lambda z: 2 * exp(_normal_tail.logpdf(z)) / _cdf(z),
                 hazard=lambda z: 1 / _normal_tail.mills(z),
                 quantile=lambda q: _normal_tail.quantile(0.5 * (1 + q)),

@@ -37,3 +37,11 @@ def test_next_to_the_end():
     q = np.float32([1e-30, 0.3])
     wanted = np.sqrt(2) * scipy.special.erfinv(np.float64(q))
     assert_within_ulp(jax.jit(half_normal.ppf)(q), wanted, 1)
+
+
+@pytest.mark.last_digits
+def test_logarithm_of_nearly_all():
+    """Next to the end log S is about −z √(2/π), of which log 2 + log Φ(−z) keeps few digits."""
+    x = np.float32([0.50000006, 0.5000002, 0.51, 1.9, 2.1])
+    wanted = scipy.stats.halfnorm.logsf(np.float64(x), 0.5, 1.5)
+    assert_within_ulp(jax.jit(half_normal.logsf)(x, np.float32(0.5), np.float32(1.5)), wanted, 1)
