@@ -3,7 +3,7 @@
 Run      python -m experiments.benchmarks.distributions
          pip install tfp-nightly dm-tree cloudpickle decorator gast
 Cost     4 minutes of two CPU cores
-Expect   JAX takes 0.37 × fnmath's time in the geometric mean, 0.1 to 2 ×, and TFP 0.44 ×
+Expect   JAX takes 0.39 × fnmath's time in the geometric mean, 0.1 to 2 ×, and TFP 0.45 ×
 
 A hundred thousand float32 points are drawn from each family. Value is the compiled function, with
 gradient its compiled vjp by x, by the last parameter where x is a count. Answers are compared
