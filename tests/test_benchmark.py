@@ -4,6 +4,7 @@ import collections
 import gc
 import itertools
 import json
+import time
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,13 @@ MISTAKES = [
         {"rounds": 0},
         ValueError,
         "interleave: rounds is 0; wanted an integer of at least 1",
+    ),
+    Mistake(
+        interleave,
+        ({"a": zeros},),
+        {"rest": -1.0},
+        ValueError,
+        "interleave: rest is -1.0; wanted a number in [0, inf)",
     ),
     Mistake(
         compare,
@@ -338,6 +346,16 @@ class TestInterleave:
             clock.now += 10.0 if len(calls) <= 2 else 1.0
 
         assert interleave({"f": f}, rounds=3, warmup=2, clock=clock).samples["f"] == (1.0,) * 3
+
+    def test_rests_before_each_call_untimed(self, monkeypatch):
+        clock, rests = Clock(), []
+        monkeypatch.setattr(time, "sleep", rests.append)
+        functions = {"a": clock.taking(1.0), "b": clock.taking(2.0)}
+        result = interleave(functions, rounds=2, rest=0.25, clock=clock)
+        assert rests == [0.25] * 4
+        assert result.samples == {"a": (1.0, 1.0), "b": (2.0, 2.0)}
+        assert compare({"a": zeros}, (), rounds=3, rest=0.5).samples["a"]
+        assert rests[4:] == [0.5] * 3
 
     def test_waits_for_all_outputs(self):
         clock = Clock()

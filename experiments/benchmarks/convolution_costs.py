@@ -36,7 +36,7 @@ from fnmath.layers.convolution import _choice, _correlation, _costs, _forms
 from fnmath.layers.convolution._geometry import Grid, grid
 
 NAME = "benchmarks.convolution_costs"
-FORMS = ("blocks", "surplus", "taps", "rows", "patches", "spread")
+FORMS = ("blocks", "surplus", "taps", "rows", "patches", "spread", "winograd")
 ROLES = (_forms.OUTPUT, _forms.IMAGE, _forms.KERNEL)
 
 
@@ -162,7 +162,9 @@ def allowed(role: str, shape: Shape) -> list[str]:
     window, phases = math.prod(shape.grid.window), math.prod(shape.grid.strides)
     many = {"taps": window > 128, "spread": window > 128 or role == _forms.KERNEL}
     many["patches"] = role == _forms.IMAGE and phases > 64
-    return [name for name in _choice.fitting(FORMS, role, shape.grid) if not many.get(name, False)]
+    least = min(shape.inputs, shape.outputs)
+    fits = _choice.fitting(FORMS, role, shape.grid, least)
+    return [name for name in fits if not many.get(name, False)]
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, tuple[float, ...]]]:

@@ -25,6 +25,7 @@ import numpy as np
 import optax
 
 from experiments import command
+from experiments.benchmarks.layers import REST
 from experiments.benchmarks.train_step import machine
 from fnmath import activations, losses, numerics
 from fnmath.benchmark import Comparison, compare
@@ -171,7 +172,7 @@ def torch_calls(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Callable,
 def run(name: str, contest: Contest, rounds: int) -> tuple[Comparison, Comparison]:
     """Times of the forward pass, and of both passes."""
     forward, both = (
-        compare(calls, (), rounds=rounds, rtol=1e-3, atol=1e-4, warmup=2)
+        compare(calls, (), rounds=rounds, rtol=1e-3, atol=1e-4, warmup=2, rest=REST)
         for calls in passes(name, contest)
     )
     return forward, both

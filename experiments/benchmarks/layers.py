@@ -37,6 +37,9 @@ from fnmath.layers import ConvParams, ConvTransposeParams, conv, conv_transpose
 
 NAME = "benchmarks.layers"
 OURS, XLA, FLAX, TORCH, TORCH_LAST = "fnmath", "lax", "Flax", "PyTorch", "PyTorch, channels last"
+# Seconds before each call: PyTorch's threads look for work that long when theirs is done, and what
+# came next took up to 1.7 times as long.
+REST = 0.01
 TOLERANCE = 5e-5  # of the largest entry; sums of a hundred thousand float32 numbers round
 
 
@@ -293,7 +296,9 @@ def compare(
             np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * scale, err_msg=name)
     rounds = min(rounds, 3) if max(seconds.values()) > 0.5 else rounds
     forward, both = (
-        interleave({name: p[i] for name, p in passes.items()}, rounds=rounds, baseline=baseline)
+        interleave(
+            {name: p[i] for name, p in passes.items()}, rounds=rounds, baseline=baseline, rest=REST
+        )
         for i in range(2)
     )
     return forward, both

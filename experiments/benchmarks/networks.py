@@ -29,6 +29,7 @@ import optax
 from jax import lax
 
 from experiments import command
+from experiments.benchmarks.layers import REST
 from experiments.benchmarks.train_step import machine
 from fnmath.activations import relu
 from fnmath.benchmark import Comparison, interleave
@@ -333,8 +334,8 @@ def compare(network: Network, config: Config) -> Comparison:
         np.testing.assert_allclose(those, losses[STEP], rtol=TOLERANCE, err_msg=name)
     probe = interleave(found, rounds=1, baseline=STEP)
     slowest = max(max(times) for times in probe.samples.values())
-    return interleave(found, rounds=min(config.rounds, 3 if slowest > 4 else config.rounds),
-                      baseline=STEP)  # fmt: skip
+    rounds = min(config.rounds, 3 if slowest > 4 else config.rounds)
+    return interleave(found, rounds=rounds, baseline=STEP, rest=REST)
 
 
 def markdown(results: Mapping[str, Comparison], steps: int) -> str:

@@ -29,6 +29,7 @@ def _check_functions(
     rounds: int,
     warmup: int,
     baseline: str | None,
+    rest: float,
     clock: _clock.Clock,
 ) -> None:
     _checks.instance(caller, "functions", functions, Mapping)
@@ -39,6 +40,7 @@ def _check_functions(
         _checks.function(caller, f"functions[{name!r}]", f)
     _checks.size(caller, rounds=rounds)
     _checks.size(caller, minimum=0, warmup=warmup)
+    _checks.number(caller, "rest", rest, above=0, closed="[")
     if baseline is not None:
         _checks.option(caller, "baseline", baseline, functions)
 
@@ -47,14 +49,16 @@ def _interleaved(
     calls: Mapping[str, Callable[..., Any]],
     prepared: Mapping[str, Callable[[], tuple[Any, ...]]],
     rounds: int,
+    rest: float,
     clock: _clock.Clock,
 ) -> dict[str, tuple[float, ...]]:
-    """The times of every call, round by round, each after its own untimed preparation."""
+    """The times of every call, round by round, each after a rest and its untimed preparation."""
     names, samples = list(calls), {name: [] for name in calls}
     orders = itertools.cycle(_williams_square(len(names)))
     with _clock.no_garbage_collection():
         for order in itertools.islice(orders, rounds):
             for name in (names[i] for i in order):
+                time.sleep(rest)
                 samples[name].append(_clock.seconds(calls[name], prepared[name](), clock)[0])
     return {name: tuple(times) for name, times in samples.items()}
 
@@ -65,6 +69,7 @@ def interleave(
     rounds: int = 30,
     warmup: int = 1,
     baseline: str | None = None,
+    rest: float = 0.0,
     clock: _clock.Clock = time.perf_counter,
 ) -> Comparison:
     """Times of several functions, taken in turns, in one process.
@@ -82,6 +87,9 @@ def interleave(
         rounds: How many times each is timed.
         warmup: How many times each is called before, untimed.
         baseline: The name that the others are compared with; the first one if None.
+        rest: Seconds to wait before each call, untimed. A library's threads may go on looking for
+            work when its call is over (OpenMP's do for some milliseconds, PyTorch's with them), and
+            take a core from whatever comes next.
         clock: What tells the time, in seconds.
 
     Returns:
@@ -91,7 +99,7 @@ def interleave(
         TypeError: If ``functions`` is not a mapping, one of them or the clock not a function, or a
             count not an integer.
         ValueError: If there is no function, the baseline is none of them, ``rounds`` is below 1
-            or ``warmup`` below 0.
+            or ``warmup`` or ``rest`` below 0.
 
     Example:
         >>> ticks = iter([0.0, 1.0, 1.0, 3.0])  # a clock that is read four times
@@ -105,11 +113,11 @@ def interleave(
         Williams, Experimental designs balanced for the estimation of residual effects of
         treatments (1949): the order of the turns.
     """
-    _check_functions("interleave", functions, rounds, warmup, baseline, clock)
+    _check_functions("interleave", functions, rounds, warmup, baseline, rest, clock)
     for f in functions.values():
         for _ in range(warmup):
             jax.block_until_ready(f())
-    samples = _interleaved(functions, dict.fromkeys(functions, tuple), rounds, clock)
+    samples = _interleaved(functions, dict.fromkeys(functions, tuple), rounds, rest, clock)
     return Comparison(samples, next(iter(functions)) if baseline is None else baseline)
 
 
@@ -122,6 +130,7 @@ def compare(
     rounds: int = 30,
     warmup: int = 1,
     baseline: str | None = None,
+    rest: float = 0.0,
     clock: _clock.Clock = time.perf_counter,
 ) -> Comparison:
     """Times of several functions that give one answer, which is checked first.
@@ -139,6 +148,9 @@ def compare(
         rounds: How many times each is timed.
         warmup: How many times each is called before, untimed and after the check.
         baseline: The name that the others are compared with; the first one if None.
+        rest: Seconds to wait before each call, untimed. A library's threads may go on looking for
+            work when its call is over (OpenMP's do for some milliseconds, PyTorch's with them), and
+            take a core from whatever comes next.
         clock: What tells the time, in seconds.
 
     Returns:
@@ -159,7 +171,7 @@ def compare(
     Source:
         The agreement is that of ``numpy.isclose``; the order of the turns that of ``interleave``.
     """
-    _check_functions("compare", functions, rounds, warmup, baseline, clock)
+    _check_functions("compare", functions, rounds, warmup, baseline, rest, clock)
     _checks.number("compare", "rtol", rtol, above=0, closed="[")
     _checks.number("compare", "atol", atol, above=0, closed="[")
     if not isinstance(args, tuple):
@@ -176,7 +188,7 @@ def compare(
     for name, f in functions.items():
         for _ in range(warmup):
             jax.block_until_ready(f(*prepared[name]()))
-    return Comparison(_interleaved(functions, prepared, rounds, clock), first)
+    return Comparison(_interleaved(functions, prepared, rounds, rest, clock), first)
 
 
 def _check_agreement(

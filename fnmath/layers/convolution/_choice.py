@@ -9,8 +9,8 @@ the benchmarks measures them anew, and says how much slower the chosen form is t
 
 Of XLA's own convolutions some products cost more. It computes those of two axes of space by
 YNNPACK, which uses one core where the outputs are narrow, and is slow where the image is bare of
-margins; and all others by Eigen, which visits each tap of each window apart, and copies entries one
-by one where the depth, its number of inputs, is no multiple of 4.
+margins; and all others by Eigen, which visits each tap of each window apart, and where the depth,
+its number of inputs, is no multiple of 4 copies entries one by one, of one axis run by run.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from fnmath.layers.convolution._forms import (
 )
 from fnmath.layers.convolution._geometry import Grid
 from fnmath.layers.convolution._phases import SPARE, merged, together
+from fnmath.layers.convolution._winograd import shared_products
 
 # Entries that a chunk may hold beside its operands and its result: what caches keep. A form that
 # holds more for a single image is left out where others hold less.
@@ -43,6 +44,11 @@ CAUTION = {OUTPUT: 0.85, IMAGE: 1.0, KERNEL: 0.85}
 NARROW = 128
 # Products are formed for so many outputs at once.
 VECTOR = 8
+# Windows share products (``winograd``) where each adds up so many channels or more: in sums so long
+# its error is that of others. Small ones, as filters of images, are left exact where they can be.
+LONG = 16
+# A form of more products than that is not worth the time that compiling it takes.
+MANY = 128
 
 
 class Choice(NamedTuple):
@@ -64,7 +70,7 @@ class Work(NamedTuple):
     calls: float
     narrow: float
     bare: float
-    scattered: float
+    runs: float
     visited: float
     held: float
 
@@ -78,25 +84,40 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
     if by_entries(inputs, outputs, groups):
         return Choice("taps", batch)
     sizes = grid, batch, inputs, outputs // groups, groups
-    works = {form: work(form, role, *sizes) for form in fitting(COSTS[role], role, grid)}
+    fit = fitting(COSTS[role], role, grid, least=min(inputs, outputs // groups))
+    works = {form: work(form, role, *sizes) for form in fit}
     least = max(CHUNK, min(w.held for w in works.values()) / batch)
     fits = [form for form, w in works.items() if w.held / batch <= least]
     form = min(fits, key=lambda form: expected(form, role, works[form], COSTS[role]))
     return Choice(form, chunk(works[form], batch))
 
 
-def fitting(forms: Iterable[str], role: str, grid: Grid) -> list[str]:
-    """Those that can be chosen: XLA finds kernels of one or two axes of space well, not of more."""
+def fitting(forms: Iterable[str], role: str, grid: Grid, least: float = math.inf) -> list[str]:
+    """Those that can be chosen, where the least of a group's inputs and outputs are so many.
+
+    XLA finds kernels of one or two axes of space well, not of more. Of a single tap the forms that
+    differ in how they go through the taps are one.
+    """
     axes = len(grid.window)
     volume = role == KERNEL and axes > 2
     spread = role == IMAGE and set(grid.strides) != {1} and not merged(grid, math.inf)
-    unfit = {"blocks": volume, "surplus": axes < 2 or spread or volume, "rows": axes == 1}
+    single, strided = math.prod(grid.window) == 1, set(grid.strides) != {1}
+    unfit = {
+        "blocks": volume,
+        "surplus": axes < 2 or spread or volume,
+        "rows": axes == 1 or single,
+        "patches": single,
+        "spread": single and not (role == IMAGE and strided),
+        "winograd": least < LONG or single or shared_products(grid, grid.counts)[1] > MANY,
+    }
     return [form for form in forms if not unfit.get(form, False)]
 
 
 def chunk(work: Work, batch: int) -> int:
-    """How many entries of the batch a form takes at once."""
-    return max(1, int(batch / max(1, work.held / CHUNK)))
+    """How many entries of the batch a form takes at once: in equal parts, unless those are small."""
+    most = min(batch, max(1, int(batch * CHUNK / max(CHUNK, work.held))))
+    equal = max(n for n in range(1, most + 1) if not batch % n)
+    return equal if 2 * equal >= most else most
 
 
 def expected(form: str, role: str, work: Work, costs: Mapping[str, Sequence[float]]) -> float:
@@ -121,11 +142,20 @@ def work(
     ):
         laid, role = batch * math.prod(grid.sizes) * given, OUTPUT
         given, grid = given * math.prod(grid.strides), together(grid)
-    around, lead = grid.sizes if role == IMAGE else grid.counts, len(grid.window) - 2
-    if form in ("blocks", "surplus") and lead > 0:
+    around, lead = _around(role, grid), len(grid.window) - 2
+    if form in ("blocks", "surplus", "winograd") and lead > 0:
         batch, seen = batch * math.prod(around[:lead]), seen * math.prod(grid.window[:lead])
         grid = last_two(grid)
+        around = around[lead:]
         beside = batch * math.prod(grid.counts if role == IMAGE else grid.sizes) * seen
+    if form == "winograd":
+        shared, calls = shared_products(grid, around)
+        products, copied, added = (
+            batch * shared * n for n in (seen * _vectors(given), seen, given)
+        )
+        held = (copied + added) / 2 + beside + laid  # each product is done with one after the other
+        each = (products, copied + beside, added + laid, calls, 0, 0, 0, 0, held)
+        return Work(*(groups // block * n for n in each))
     places, window, row = batch * _places(form, role, grid), math.prod(grid.window), grid.window[-1]
     calls, added, held = {
         "blocks": (1, 0, 0),
@@ -139,10 +169,12 @@ def work(
     products = places * _products(form, role, window, seen, given)
     if form == "taps" and role != KERNEL and seen == 1:  # all in one loop, of entries
         copied, added, held = 0, 0, 3 * given
+    if form == "taps" and window == 1 and set(grid.strides) == {1}:  # a single product
+        copied, added, held = 0, 0, 0
     tiled = grid.strides == grid.window and set(grid.dilation) == {1}
     if form == "spread" and role == IMAGE and not tiled:  # each tap's on all of the image
         added *= math.prod(grid.sizes) / max(1, math.prod(grid.counts))
-    narrow, naked, scattered, visited = 0.0, 0.0, 0.0, 0.0
+    narrow, naked, runs, visited = 0.0, 0.0, 0.0, 0.0
     if form in ("blocks", "surplus"):
         depth = batch if role == KERNEL else seen
         if _by_ynnpack(form, role, grid, max(depth, given)):
@@ -151,9 +183,9 @@ def work(
             copied = 0
         else:
             visited = places * window
-            scattered, copied = (copied, 0) if depth % 4 else (0, copied)
+            runs, copied = (copied / _run(role, grid, depth), 0) if depth % 4 else (0, copied)
     copied, held = copied + beside, places * held + beside + laid
-    each = (products, copied, places * added + laid, calls, narrow, naked, scattered, visited)
+    each = (products, copied, places * added + laid, calls, narrow, naked, runs, visited)
     return Work(*(groups // block * n for n in (*each, held)))  # all blocks at once
 
 
@@ -162,8 +194,29 @@ def _products(form: str, role: str, window: int, seen: int, given: int) -> float
     if form == "taps" and role != KERNEL and seen == 1:
         return 3 * window * given
     if form == "spread":
-        return seen * -(-window * given // VECTOR) * VECTOR
-    return window * seen * -(-given // VECTOR) * VECTOR
+        return seen * _vectors(window * given)
+    return window * seen * _vectors(given)
+
+
+def _vectors(n: int) -> int:
+    """So many rounded up to whole vectors."""
+    return -(-n // VECTOR) * VECTOR
+
+
+def _around(role: str, grid: Grid) -> tuple[int, ...]:
+    """How many windows stand along each axis: over the image in each of its phases."""
+    if role == IMAGE:
+        return tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
+    return grid.counts
+
+
+def _run(role: str, grid: Grid, depth: int) -> int:
+    """How many of the entries that a window sees are copied at once: all, of one axis without gaps.
+
+    For the kernel the windows' cotangents are the window, and the strides its dilation.
+    """
+    window, gaps = (grid.counts, grid.strides) if role == KERNEL else (grid.window, grid.dilation)
+    return depth * window[0] if len(window) == 1 and gaps == (1,) else 1
 
 
 def _by_ynnpack(form: str, role: str, grid: Grid, channels: int) -> bool:

@@ -38,7 +38,7 @@ from fnmath.layers.convolution._geometry import Grid
 OPERANDS = {OUTPUT: (IMAGE, KERNEL), IMAGE: (KERNEL, OUTPUT), KERNEL: (IMAGE, OUTPUT)}
 
 # Forms that read their operands more than once, or end in a sum of entries.
-LOOSE = ("taps", "rows", "patches", "spread")
+LOOSE = ("taps", "rows", "patches", "spread", "winograd")
 
 correlate_p = jax.extend.core.Primitive("correlate")
 

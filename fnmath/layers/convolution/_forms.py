@@ -25,21 +25,17 @@ from fnmath.layers.convolution._views import (
     Taps,
     ends,
     first,
+    inner,
     lows,
     row_of,
     seen_by,
     taps,
     with_margins,
 )
+from fnmath.layers.convolution._winograd import winograd_kernel, winograd_output
 from fnmath.linear_algebra._grids import span
 
 IMAGE, KERNEL, OUTPUT = "image", "kernel", "output"
-
-
-def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """aᵀ b, summed over all axes but the last."""
-    a, b = (z.reshape(-1, z.shape[-1]) for z in (a, b))
-    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
 
 
 def _swapped(kernel: jax.Array, groups: int) -> jax.Array:
@@ -161,6 +157,21 @@ def _plane_kernel(kernel: jax.Array) -> jax.Array:
     return kernel.reshape(*kernel.shape[:2], -1, kernel.shape[-1])
 
 
+def _kernel_in_planes(kernel: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """That form of the kernel, of no more than two axes of space, as ``_in_planes``."""
+
+    def by_planes(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
+        if len(grid.window) < 3:
+            return kernel(x, y, grid)
+        planes, plane = _planes(x, grid)
+        found = kernel(planes, y.reshape(-1, *plane.counts, y.shape[-1]), plane)
+        lead = len(grid.window) - 2
+        split = found.reshape(*plane.window, *grid.window[:lead], x.shape[-1], y.shape[-1])
+        return jnp.moveaxis(split, range(2, 2 + lead), range(lead))
+
+    return by_planes
+
+
 _blocks_output = _in_planes(functools.partial(_lax_output, groups=1))
 
 
@@ -272,18 +283,18 @@ def _laid(z: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 
 def _taps_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     padded = with_margins(x, ends(grid))
-    each = [_inner(seen_by(padded, grid, tap), y) for tap in taps(grid.window)]
+    each = [inner(seen_by(padded, grid, tap), y) for tap in taps(grid.window)]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _rows_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     padded = with_margins(x, ends(grid))
-    each = [_inner(row_of(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
+    each = [inner(row_of(padded, grid, lead), y) for lead in taps(grid.window[:-1])]
     return jnp.stack(each).reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
 def _patches_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
-    kernel = _inner(row_of(with_margins(x, ends(grid)), grid, ()), y)
+    kernel = inner(row_of(with_margins(x, ends(grid)), grid, ()), y)
     return kernel.reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
@@ -425,4 +436,5 @@ FORMS: dict[str, dict[str, Callable[..., jax.Array]]] = {
     "rows": _form(_rows_output, _rows_kernel),
     "patches": _form(_patches_output, _patches_kernel),
     "spread": _form(_spread_output, _taps_kernel, _laid_image),
+    "winograd": _form(_in_planes(winograd_output), _kernel_in_planes(winograd_kernel)),
 }

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from fnmath.layers.convolution._geometry import Grid
 from fnmath.layers.convolution._views import first, lows, with_margins
@@ -92,10 +94,10 @@ def each_phase(
     """A convolution of y for each phase of the image."""
     phases = [_phases(*axis) for axis in zip(*_axes(grid), strict=True)]
     sizes = tuple(-(-n // s) for n, s in zip(grid.sizes, grid.strides, strict=True))
-    parts = []
+    parts: list[jax.Array | None] = []
     for phase in itertools.product(*phases):
         if not all(p.number for p in phase):
-            parts.append(jnp.zeros((y.shape[0], *sizes, kernel.shape[-1]), y.dtype))
+            parts.append(None)
             continue
         part = kernel[tuple(slice(p.first, None, p.step) for p in phase)]
         part = jnp.flip(part, tuple(range(len(phase))))
@@ -146,11 +148,19 @@ def _phase_grid(grid: Grid, sizes: tuple[int, ...], phase: tuple[_Phase, ...]) -
     )
 
 
-def _interleaved(parts: list[jax.Array], grid: Grid) -> jax.Array:
-    """The image of its phases."""
+def _interleaved(parts: list[jax.Array | None], grid: Grid) -> jax.Array:
+    """The image of its phases, where those that no tap sees are zeros: None."""
+    seen = [part for part in parts if part is not None]
     if len(parts) == 1:
-        return parts[0]
-    return first(tiled(jnp.concatenate(parts, axis=-1), grid.strides), grid.sizes)
+        return seen[0]
+    if len(seen) == 1:
+        place = np.unravel_index([part is not None for part in parts].index(True), grid.strides)
+        zeros = [(p, s - 1 - p, s - 1) for p, s in zip(map(int, place), grid.strides, strict=True)]
+        whole = lax.pad(seen[0], jnp.zeros((), seen[0].dtype), [(0, 0, 0), *zeros, (0, 0, 0)])
+    else:
+        parts = [jnp.zeros_like(seen[0]) if part is None else part for part in parts]
+        whole = tiled(jnp.concatenate(parts, axis=-1), grid.strides)
+    return first(whole, grid.sizes)
 
 
 def tiled(z: jax.Array, tile: tuple[int, ...]) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What the taps of windows see of an image, and where its margins are.
+"""What the taps of windows see of an image, where its margins are, and sums over all windows.
 
 Notation: x is an image ``batch *sizes channels``; a tap is a place in the window.
 """
@@ -58,3 +58,9 @@ def row_of(padded: jax.Array, grid: Grid, lead: Taps) -> jax.Array:
 def first(x: jax.Array, sizes: Sequence[int]) -> jax.Array:
     """The corner of these sizes."""
     return x[(slice(None), *(slice(n) for n in sizes))]
+
+
+def inner(a: jax.Array, b: jax.Array) -> jax.Array:
+    """aᵀ b, summed over all axes but the last."""
+    a, b = (z.reshape(-1, z.shape[-1]) for z in (a, b))
+    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))

@@ -147,6 +147,9 @@ def conv(
             "rows"       one for each row of taps
             "patches"    one for all taps, of the image unfolded
             "spread"     one of all entries with all taps, of which windows pick their own
+            "winograd"   products that windows beside each other share: fewer, but of sums and
+                         differences of entries, so that the error is relative to the largest
+                         entries nearby. Chosen for no kernel of fewer than 16 inputs or outputs
 
     Returns:
         The outputs ``*batch *grid out``, in the dtype of the operands; half precision is summed in

@@ -41,7 +41,7 @@ MISTAKES = [
     Mistake(
         depthwise_conv, (PARAMS, x), {"method": 1}, TypeError,
         "depthwise_conv: method is 1; wanted one of "
-        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread'",
+        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread', 'winograd'",
     ),
     Mistake(
         depthwise_conv_init, (KEY, 3, 2), {"multiplier": 0}, ValueError,

@@ -1,6 +1,7 @@
 """Every form of a convolution against ``lax.conv_general_dilated``, over drawn settings."""
 
 import functools
+import math
 import os
 import re
 
@@ -11,7 +12,7 @@ import pytest
 from jax import lax
 
 from fnmath.layers import ConvParams, conv, depthwise_conv, max_pool
-from fnmath.layers.convolution import _choice, _forms, _phases
+from fnmath.layers.convolution import _choice, _forms, _phases, _winograd
 from fnmath.layers.convolution._correlation import OPERANDS, in_chunks
 from fnmath.layers.convolution._geometry import grid
 from tests.layers.convolution import drawn
@@ -217,14 +218,74 @@ def test_what_is_chosen_holds_little(role):
         }
         a, b = (jax.ShapeDtypeStruct(shapes[name], jnp.float32) for name in OPERANDS[role])
         choice = _choice.chosen(a, b, windows, role=role, groups=groups)
+        least = min(inputs, outputs) // groups
         each = [
             _choice.work(form, role, windows, 1, inputs // groups, outputs // groups, groups).held
-            for form in (choice.form, *_choice.fitting(_choice.COSTS[role], role, windows))
+            for form in (choice.form, *_choice.fitting(_choice.COSTS[role], role, windows, least))
         ]
         if not _forms.by_entries(inputs // groups, outputs, groups):
             assert each[0] * choice.batch <= max(_choice.CHUNK, min(each))
             taken.add(choice.batch < 10**6)
     assert taken == {True, False}
+
+
+def test_windows_share_products():
+    """3 × 3 taps take 16 products for four windows; five are three and two; strides split them."""
+
+    def products(window, strides=1, dilation=1):
+        windows = grid("conv", (24, 24), window, strides=strides, dilation=dilation, padding="SAME")
+        shared, calls = _winograd.shared_products(windows, windows.counts)
+        return shared / math.prod(windows.counts), calls
+
+    assert products((3, 3)) == products((3, 3), dilation=2) == (16 / 4, 16)
+    assert products((1, 3)) == (4 / 2, 4)
+    assert products((5, 5)) == ((4 / 2 + 3 / 2) ** 2, 49)
+    assert products((3, 3), strides=2) == ((3 / 2 + 1) ** 2, 16)
+    assert products((2, 2), strides=2) == (4, 4)
+
+
+def test_errors_of_shared_products_are_those_of_the_largest_entries_nearby():
+    """Beside entries of 10⁴ small answers lose digits; elsewhere nothing does, nor by default."""
+    rng = np.random.default_rng(0)
+    x, kernel = rng.standard_normal((1, 16, 16, 8)), rng.standard_normal((3, 3, 8, 8))
+    x[:, 7, 7], kernel[0, 0] = 1e4, 0
+    params, x = ConvParams(jnp.asarray(kernel, jnp.float32)), jnp.asarray(x, jnp.float32)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda a: a.astype(jnp.float64), (params, x))
+        exact = conv(*wide, method="lax")
+    errors = np.abs(np.asarray(conv(params, x, method="winograd"), np.float64) - exact).max((0, -1))
+    near = np.s_[6:9, 6:9]
+    assert errors[near].max() < 16 * np.finfo(np.float32).eps * 8 * 1e4 * np.abs(kernel).max()
+    assert errors[8, 8] > 1e-3  # sees that entry by a tap of 0 alone
+    errors[5:10, 5:10] = 0
+    assert 0 < errors.max() < 1e-5
+    assert np.abs(np.asarray(conv(params, x), np.float64) - exact)[:, 8, 8].max() < 1e-5
+
+
+@pytest.mark.parametrize("value", [jnp.inf, jnp.nan])
+def test_windows_that_share_products_see_no_more_than_their_own(value):
+    x = jnp.ones((1, 8, 8, 2)).at[0, 3, 4, 0].set(value)
+    params = ConvParams(jnp.ones((3, 3, 2, 2)))
+    y = conv(params, x, method="winograd")
+    np.testing.assert_array_equal(jnp.isfinite(y), jnp.isfinite(conv(params, x, method="lax")))
+
+
+@pytest.mark.parametrize("role", OPERANDS)
+def test_products_are_shared_where_sums_are_long(role):
+    """A choice of many channels, and never of few."""
+
+    def form(inputs, outputs):
+        windows = grid("conv", (28, 28), (3, 3), strides=1, dilation=1, padding="SAME")
+        shapes = {
+            _forms.IMAGE: (8, 28, 28, inputs),
+            _forms.KERNEL: (3, 3, inputs, outputs),
+            _forms.OUTPUT: (8, 28, 28, outputs),
+        }
+        a, b = (jax.ShapeDtypeStruct(shapes[name], jnp.float32) for name in OPERANDS[role])
+        return _choice.chosen(a, b, windows, role=role, groups=1).form
+
+    assert form(128, 128) == "winograd"
+    assert "winograd" not in {form(3, 128), form(128, 15), form(8, 8)}
 
 
 @pytest.mark.parametrize("method", ["blocks", "surplus"])

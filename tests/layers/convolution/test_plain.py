@@ -115,7 +115,7 @@ MISTAKES = [
     Mistake(
         conv, (PARAMS, x), {"method": "fft"}, ValueError,
         "conv: method is 'fft'; wanted one of "
-        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread'",
+        "'lax', 'blocks', 'surplus', 'taps', 'rows', 'patches', 'spread', 'winograd'",
     ),
     Mistake(
         conv_init, (0, 3, 2, 4), {}, TypeError,
