@@ -114,7 +114,7 @@ def fitting(forms: Iterable[str], role: str, grid: Grid, least: float = math.inf
 
 
 def chunk(work: Work, batch: int) -> int:
-    """How many entries of the batch a form takes at once: in equal parts, unless those are small."""
+    """How many entries of the batch a form takes at once: equal parts, unless those are small."""
     most = min(batch, max(1, int(batch * CHUNK / max(CHUNK, work.held))))
     equal = max(n for n in range(1, most + 1) if not batch % n)
     return equal if 2 * equal >= most else most

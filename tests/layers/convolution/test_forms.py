@@ -77,7 +77,7 @@ def cases(part):
         y = jax.eval_shape(functools.partial(by_lax, setting), x, kernel)
         yield (
             setting,
-            METHODS[i % len(METHODS)],
+            METHODS[(part * COUNT + i) % len(METHODS)],
             (x, kernel, dx, dkernel, *drawn.normals(rng, y.shape)),
         )
 
@@ -248,18 +248,18 @@ def test_errors_of_shared_products_are_those_of_the_largest_entries_nearby():
     """Beside entries of 10⁴ small answers lose digits; elsewhere nothing does, nor by default."""
     rng = np.random.default_rng(0)
     x, kernel = rng.standard_normal((1, 16, 16, 8)), rng.standard_normal((3, 3, 8, 8))
-    x[:, 7, 7], kernel[0, 0] = 1e4, 0
+    x[:, 6, 6], kernel[0, 0] = 1e4, 0
     params, x = ConvParams(jnp.asarray(kernel, jnp.float32)), jnp.asarray(x, jnp.float32)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda a: a.astype(jnp.float64), (params, x))
-        exact = conv(*wide, method="lax")
+        exact = np.asarray(conv(*wide, method="lax"))
     errors = np.abs(np.asarray(conv(params, x, method="winograd"), np.float64) - exact).max((0, -1))
-    near = np.s_[6:9, 6:9]
+    near = np.s_[5:8, 5:8]
     assert errors[near].max() < 16 * np.finfo(np.float32).eps * 8 * 1e4 * np.abs(kernel).max()
-    assert errors[8, 8] > 1e-3  # sees that entry by a tap of 0 alone
-    errors[5:10, 5:10] = 0
+    assert errors[7, 7] > 1e-3  # sees that entry by a tap of 0 alone
+    errors[near] = 0
     assert 0 < errors.max() < 1e-5
-    assert np.abs(np.asarray(conv(params, x), np.float64) - exact)[:, 8, 8].max() < 1e-5
+    assert np.abs(np.asarray(conv(params, x), np.float64) - exact)[:, 7, 7].max() < 1e-5
 
 
 @pytest.mark.parametrize("value", [jnp.inf, jnp.nan])
