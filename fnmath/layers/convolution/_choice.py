@@ -95,20 +95,19 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
 def fitting(forms: Iterable[str], role: str, grid: Grid, least: float = math.inf) -> list[str]:
     """Those that can be chosen, where the least of a group's inputs and outputs are so many.
 
-    XLA finds kernels of one or two axes of space well, not of more. Of a single tap the forms that
-    differ in how they go through the taps are one.
+    XLA finds kernels of one or two axes of space well, not of more. A single tap is a product of
+    matrices, and nothing is faster.
     """
+    if math.prod(grid.window) == 1:
+        return [form for form in forms if form == "taps"]
     axes = len(grid.window)
     volume = role == KERNEL and axes > 2
     spread = role == IMAGE and set(grid.strides) != {1} and not merged(grid, math.inf)
-    single, strided = math.prod(grid.window) == 1, set(grid.strides) != {1}
     unfit = {
         "blocks": volume,
         "surplus": axes < 2 or spread or volume,
-        "rows": axes == 1 or single,
-        "patches": single,
-        "spread": single and not (role == IMAGE and strided),
-        "winograd": least < LONG or single or shared_products(grid, grid.counts)[1] > MANY,
+        "rows": axes == 1,
+        "winograd": least < LONG or shared_products(grid, grid.counts)[1] > MANY,
     }
     return [form for form in forms if not unfit.get(form, False)]
 

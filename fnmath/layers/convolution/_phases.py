@@ -158,8 +158,8 @@ def _interleaved(parts: list[jax.Array | None], grid: Grid) -> jax.Array:
         zeros = [(p, s - 1 - p, s - 1) for p, s in zip(map(int, place), grid.strides, strict=True)]
         whole = lax.pad(seen[0], jnp.zeros((), seen[0].dtype), [(0, 0, 0), *zeros, (0, 0, 0)])
     else:
-        parts = [jnp.zeros_like(seen[0]) if part is None else part for part in parts]
-        whole = tiled(jnp.concatenate(parts, axis=-1), grid.strides)
+        each = [jnp.zeros_like(seen[0]) if part is None else part for part in parts]
+        whole = tiled(jnp.concatenate(each, axis=-1), grid.strides)
     return first(whole, grid.sizes)
 
 

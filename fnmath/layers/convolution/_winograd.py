@@ -72,10 +72,11 @@ def winograd_output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
 def winograd_kernel(x: jax.Array, y: jax.Array, grid: Grid) -> jax.Array:
     """All pieces of the kernel, its taps in their order."""
     number = np.arange(math.prod(grid.window)).reshape(grid.window)
-    entries: dict[int, jax.Array] = {}
+    order, entries = [], []
     for image, piece, windows in _pieces(x, grid):
-        entries |= zip(number[piece].flat, _kernel(image, y, windows), strict=True)
-    kernel = jnp.stack([entries[tap] for tap in number.flat])
+        order += number[piece].ravel().tolist()
+        entries += _kernel(image, y, windows)
+    kernel = jnp.stack([entries[place] for place in np.argsort(order)])
     return kernel.reshape(*grid.window, x.shape[-1], y.shape[-1])
 
 
@@ -215,11 +216,9 @@ def _transformed(parts: Parts, matrices: Sequence[Matrix]) -> Parts:
 
 def _sum(factors: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
     """Σ factor × term, where no product is formed by 0 or ±1."""
-    signs = {1: lambda z: z, -1: lambda z: -z}
     pairs = zip(factors, terms, strict=True)
-    return functools.reduce(
-        jnp.add, [signs[f](z) if f in signs else f * z for f, z in pairs if f != 0]
-    )
+    each = [z if f == 1 else -z if f == -1 else f * z for f, z in pairs if f != 0]
+    return functools.reduce(jnp.add, each)
 
 
 def _adjoint(matrix: Matrix) -> Matrix:
