@@ -1,7 +1,7 @@
 """What does each form of a convolution cost on this machine, and is the fastest one chosen?
 
 Run      python -m experiments.benchmarks.convolution_costs
-Cost     9 minutes on two CPU cores
+Cost     30 minutes on two CPU cores
 Expect   the chosen form takes 1.0 to 1.1 × the fastest one's time in the median
 
 Those of networks that ``layers.py`` times, and others drawn at random: one to three axes, windows,
@@ -158,9 +158,9 @@ def measure(shape: Shape, role: str, rounds: int) -> Sample:
 
 
 def allowed(role: str, shape: Shape) -> list[str]:
-    """Of the forms that can be chosen those worth a measurement: no more than 128 calls."""
+    """Of the forms that can be chosen those worth a measurement: of no more calls than ``MANY``."""
     window, phases = math.prod(shape.grid.window), math.prod(shape.grid.strides)
-    many = {"taps": window > 128, "spread": window > 128 or role == _forms.KERNEL}
+    many = {"taps": window > _choice.MANY, "spread": window > _choice.MANY or role == _forms.KERNEL}
     many["patches"] = role == _forms.IMAGE and phases > 64
     least = min(shape.inputs, shape.outputs)
     fits = _choice.fitting(FORMS, role, shape.grid, least)
