@@ -35,7 +35,10 @@ Parts = Mapping[Taps, jax.Array]
 
 
 class Axis(NamedTuple):
-    """The matrices Aᵀ, Bᵀ and G of an axis, and how many tiles each phase of a dilation has."""
+    """The matrices Aᵀ, Bᵀ and G of an axis, and how many tiles each phase of a dilation has.
+
+    At dilation d the windows of a tile are d apart: every d-th entry is an axis of its own.
+    """
 
     output: Matrix
     image: Matrix
@@ -136,6 +139,7 @@ def _pieces(x: jax.Array, grid: Grid) -> Iterator[tuple[jax.Array, tuple[slice, 
 
 
 def _output(x: jax.Array, kernel: jax.Array, grid: Grid) -> jax.Array:
+    """Aᵀ (G g ⊙ Bᵀ d), each product one of matrices, and the tiles laid out as an image."""
     axes = _axes(grid)
     images = _seen(x, axes, grid)
     kernels = _transformed(
@@ -166,10 +170,10 @@ def _axis(window: int, count: int, dilation: int) -> Axis:
 
 def _seen(x: jax.Array, axes: Sequence[Axis], grid: Grid) -> Parts:
     """Bᵀ d, a ``batch *tiles channels`` for each product."""
-    each = zip(axes, grid.sizes, lows(grid), strict=True)
     blocks = [a.tiles + (len(a.image) - 1) // a.windows for a in axes]
     lengths = [n * a.windows * a.phases for n, a in zip(blocks, axes, strict=True)]
-    widths = [(low, m - n - low) for (_, n, low), m in zip(each, lengths, strict=True)]
+    each = zip(lows(grid), grid.sizes, lengths, strict=True)
+    widths = [(low, length - n - low) for low, n, length in each]
     places = taps([len(a.image) for a in axes])
     parts = _parts(with_margins(x, widths), places, axes, blocks)
     return _transformed(parts, [a.image for a in axes])
