@@ -93,6 +93,13 @@ MISTAKES = [
         "interleave: rest is -1.0; wanted a number in [0, inf)",
     ),
     Mistake(
+        interleave,
+        ({"a": zeros},),
+        {"rest": jnp.zeros(())},
+        TypeError,
+        "interleave: rest is a ArrayImpl; wanted a Real; did you mean float(rest)?",
+    ),
+    Mistake(
         compare,
         ({"sum": jnp.sum}, [1.0]),
         {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,6 +41,7 @@ def _check_functions(
         _checks.function(caller, f"functions[{name!r}]", f)
     _checks.size(caller, rounds=rounds)
     _checks.size(caller, minimum=0, warmup=warmup)
+    _checks.instance(caller, "rest", rest, numbers.Real, "float(rest)")
     _checks.number(caller, "rest", rest, above=0, closed="[")
     if baseline is not None:
         _checks.option(caller, "baseline", baseline, functions)
@@ -96,8 +98,8 @@ def interleave(
         The times and their ratios; ``print`` shows a table, ``to_json`` gives it all.
 
     Raises:
-        TypeError: If ``functions`` is not a mapping, one of them or the clock not a function, or a
-            count not an integer.
+        TypeError: If ``functions`` is not a mapping, one of them or the clock not a function, a
+            count not an integer or ``rest`` not a Python number.
         ValueError: If there is no function, the baseline is none of them, ``rounds`` is below 1
             or ``warmup`` or ``rest`` below 0.
 
