@@ -92,7 +92,7 @@ def chosen(a: Any, b: Any, grid: Grid, *, role: str, groups: int) -> Choice:
     return Choice(form, chunk(works[form], batch))
 
 
-def fitting(forms: Iterable[str], role: str, grid: Grid, least: float = math.inf) -> list[str]:
+def fitting(forms: Iterable[str], role: str, grid: Grid, least: int) -> list[str]:
     """Those that can be chosen, where the least of a group's inputs and outputs are so many.
 
     XLA finds kernels of one or two axes of space well, not of more. A single tap is a product of

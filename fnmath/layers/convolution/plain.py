@@ -149,7 +149,7 @@ def conv(
             "spread"     one of all entries with all taps, of which windows pick their own
             "winograd"   products that windows beside each other share: fewer, but of sums and
                          differences of entries, so that the error is relative to the largest
-                         entries nearby. Chosen for no kernel of fewer than 16 inputs or outputs
+                         entries nearby. Chosen for no group of fewer than 16 inputs or outputs
 
     Returns:
         The outputs ``*batch *grid out``, in the dtype of the operands; half precision is summed in
