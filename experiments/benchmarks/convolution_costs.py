@@ -7,16 +7,18 @@ Expect   the chosen form takes 1.0 to 1.1 × the fastest one's time in the media
 Those of networks that ``layers.py`` times, and others drawn at random: one to three axes, windows,
 strides, dilations, groups, channels from 1 to 256. Each of their contractions (output, image,
 kernel) is timed in each form. The time of a form is fitted by costs, above 0, of what it does, so
-that its logarithm errs least. Every fifth drawn one is left out of the fit, and says how good the
-choice is.
+that its logarithm errs least; those of networks count twice. Every fifth drawn one is left out of
+the fit, and says how good the choice is.
 
-With ``--write`` the costs replace those in fnmath/layers/convolution/_costs.py.
+With ``--write`` the costs replace those in fnmath/layers/convolution/_costs.py. ``--also PATH``
+fits what an earlier run has measured, its results.json, together with the new.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import random
 import sys
@@ -52,6 +54,8 @@ class Config:
     """Decides the convolutions."""
     write: bool = False
     """Whether the library's costs are replaced."""
+    also: Path | None = None
+    """The results.json of a run on the same machine, whose samples are fitted, too."""
     output: Path = Path("runs")
     """Where the results go."""
 
@@ -97,7 +101,7 @@ def draw(generator: random.Random) -> Shape:
             windows = grid("conv", (size,) * axes, window, **options)
         except ValueError:
             continue
-        shape = Shape(windows, generator.choice((1, 8, 16, 32, 64)), inputs, outputs, groups)
+        shape = Shape(windows, generator.choice((1, 4, 8, 16, 32, 64)), inputs, outputs, groups)
         work = _choice.work("patches", _forms.OUTPUT, *shape)
         largest = max(math.prod(a) for a in arrays(shape).values())
         depthwise = _forms.by_entries(inputs, outputs * groups, groups)
@@ -167,6 +171,26 @@ def allowed(role: str, shape: Shape) -> list[str]:
     return [name for name in fits if not many.get(name, False)]
 
 
+def read(path: Path) -> list[Sample]:
+    """The samples of an earlier run."""
+
+    def tuples(x: Any) -> Any:
+        return tuple(map(tuples, x)) if isinstance(x, list) else x
+
+    try:
+        saved = json.loads(path.read_text())["samples"]
+    except (OSError, ValueError, KeyError) as error:
+        raise command.OptionError(f"--also: no samples in {path}: {error}") from None
+    return [
+        Sample(
+            s["role"],
+            Shape(**{**s["shape"], "grid": Grid(*tuples(s["shape"]["grid"]))}),
+            s["seconds"],
+        )
+        for s in saved
+    ]
+
+
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, tuple[float, ...]]]:
     """Nanoseconds for each unit of work, of each form and role."""
     costs: dict[str, dict[str, tuple[float, ...]]] = {}
@@ -229,16 +253,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = command.parse(Config, arguments, doc=__doc__ or "", name=NAME)
         if config.number < 10 or config.rounds < 1:
             raise command.OptionError("--number must be at least 10, --rounds at least 1")
+        earlier = read(config.also) if config.also else []
         folder = command.make_folder(config.output, NAME.replace(".", "/"))
-        generator = random.Random(config.seed)
+        generator, networks = random.Random(config.seed), of_networks()
         samples, kept = [], []
-        for shape in of_networks():
+        for shape in networks:
             samples.extend(measure(shape, role, config.rounds) for role in ROLES)
         for i in range(config.number):
             those = kept if i % 5 == 4 else samples
             shape = draw(generator)
             those.extend(measure(shape, role, config.rounds) for role in ROLES)
-        costs = fit(samples)
+        fitted = samples + earlier
+        costs = fit([*fitted, *(s for s in fitted if s.shape in networks)])
         for title, those in {"fitted": samples, "left out": kept}.items():
             for role in ROLES:
                 ratios = regret([s for s in those if s.role == role], costs)

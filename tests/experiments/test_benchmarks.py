@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import intermediates, networks
+from experiments.benchmarks import convolution_costs, intermediates, networks
+from fnmath.layers.convolution import _choice, _costs
 
 NETWORKS = networks.networks()
 
@@ -100,4 +101,53 @@ def test_intermediates_tells_programs_apart():
 def test_mistakes_of_intermediates(given, message, capsys, tmp_path):
     with pytest.raises(SystemExit):
         intermediates.main([*given, "--output", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+def test_convolution_costs(tmp_path, capsys, monkeypatch):
+    """Times that are what the costs expect are fitted; those that a run has saved, in the next."""
+
+    def expected(shape, role, rounds):
+        assert rounds == 1
+        seconds = {}
+        for name in convolution_costs.allowed(role, shape):
+            work = _choice.work(name, role, *shape)
+            costs = _costs.COSTS[role][name]
+            seconds[name] = 1e-9 * sum(c * n for c, n in zip(costs, work, strict=False))
+        return convolution_costs.Sample(role, shape, seconds)
+
+    fitted = []
+
+    def fit(samples):
+        fitted.append(samples)
+        return original(samples)
+
+    original = convolution_costs.fit
+    monkeypatch.setattr(convolution_costs, "measure", expected)
+    monkeypatch.setattr(convolution_costs, "fit", fit)
+    convolution_costs.main(["--number", "10", "--rounds", "1", "--output", str(tmp_path / "a")])
+    printed = capsys.readouterr().out
+    for role in convolution_costs.ROLES:
+        assert f"fitted, {role}: chosen / fastest [1." in printed
+    (path,) = (tmp_path / "a").rglob("results.json")
+    saved = convolution_costs.read(path)
+    networks = [s for s in saved if s.shape in convolution_costs.of_networks()]
+    assert len(fitted[0]) == len(saved) - 6 + len(networks)  # two of ten, of three roles, left out
+    assert all(s in fitted[0] for s in networks)
+    given = ["--number", "10", "--rounds", "1", "--seed", "1", "--also", str(path)]
+    convolution_costs.main([*given, "--output", str(tmp_path / "b")])
+    assert len(fitted[1]) == len(fitted[0]) + len(saved) + len(networks)
+    assert all(s in fitted[1] for s in saved)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--number", "9"], "--number must be at least 10"),
+        (["--also", "there.json"], "--also: no samples in there.json"),
+    ],
+)
+def test_mistakes_of_convolution_costs(given, message, capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        convolution_costs.main([*given, "--output", str(tmp_path)])
     assert message in capsys.readouterr().err

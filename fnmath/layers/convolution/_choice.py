@@ -181,7 +181,7 @@ def work(
             naked = products if form == "blocks" and role != IMAGE and bare(grid) else 0
             copied = 0
         else:
-            visited = places * window
+            visited = copied / depth
             runs, copied = (copied / _run(role, grid, depth), 0) if depth % 4 else (0, copied)
     copied, held = copied + beside, places * held + beside + laid
     each = (products, copied, places * added + laid, calls, narrow, naked, runs, visited)

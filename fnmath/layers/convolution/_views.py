@@ -17,6 +17,9 @@ from fnmath.linear_algebra._grids import span
 
 Taps = tuple[int, ...]
 
+# So few channels take longer to copy than as many entries of others.
+SHORT = 4
+
 
 def taps(window: Sequence[int]) -> Iterator[Taps]:
     """The taps of a window, in the order of its entries."""
@@ -50,9 +53,22 @@ def seen_by(padded: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 
 
 def row_of(padded: jax.Array, grid: Grid, lead: Taps) -> jax.Array:
-    """What the last taps of the window see, those that begin with ``lead``, beside each other."""
-    rest = taps(grid.window[len(lead) :])
-    return jnp.concatenate([seen_by(padded, grid, lead + tap) for tap in rest], axis=-1)
+    """What the last taps of the window see, those that begin with ``lead``, beside each other.
+
+    Few channels are slow to copy: theirs are put beside each other along one axis after the other,
+    longer pieces along each. Where windows overlap that copies little more.
+    """
+    apart = any(s >= w for s, w in zip(grid.strides, grid.window, strict=True))
+    if padded.shape[-1] > SHORT or apart:
+        rest = taps(grid.window[len(lead) :])
+        return jnp.concatenate([seen_by(padded, grid, lead + tap) for tap in rest], axis=-1)
+    for axis in (*range(len(lead)), *reversed(range(len(lead), len(grid.window)))):
+        those = lead[axis : axis + 1] or range(grid.window[axis])
+        step, starts = grid.strides[axis], [a * grid.dilation[axis] for a in those]
+        span = (grid.counts[axis] - 1) * step + 1
+        seen = [lax.slice_in_dim(padded, n, n + span, step, 1 + axis) for n in starts]
+        padded = jnp.concatenate(seen, axis=-1)
+    return padded
 
 
 def first(x: jax.Array, sizes: Sequence[int]) -> jax.Array:

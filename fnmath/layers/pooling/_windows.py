@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -78,8 +77,7 @@ class Windows(NamedTuple):
         window whose tap sees the pixel holds; the fill of that array where there is none.
         """
         axis = arrays[0].ndim + self.axis
-        short = math.prod(arrays[0].shape[axis + 1 :]) < 16  # rows, which loops are slow to leave
-        if self.tiles() and not short:
+        if self.tiles():
             return self._laid_out(combine, arrays, pixels)
         length, phases = -(-self.pixels // self.stride), []
         for phase in range(self.stride):
