@@ -2,7 +2,7 @@
 
 Run      python -m experiments.benchmarks.other_layers
 Cost     2 minutes on two CPU cores
-Expect   maxima 17 to 22 × faster than JAX; norms as fast; attention's memory linear in length
+Expect   maxima 8 to 20 × faster than JAX; norms as fast; attention's memory linear in length
 
 Float32, channels last. JAX is what its users have: Flax's layers, and ``jax.nn`` for attention; for
 gradients of each example and for ensembles, ``vmap`` of a network with XLA's convolutions. Forward
