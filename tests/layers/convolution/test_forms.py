@@ -230,6 +230,19 @@ def test_what_is_chosen_holds_little(role):
     assert taken == {True, False}
 
 
+def test_eigens_visits():
+    """Tap by tap of each window: of an image, or of a channel, whose kernel's gradient it is."""
+    windows = grid("conv", (5, 6), (3, 3), strides=1, dilation=1, padding="SAME")
+    for batch, inputs in ((4, 2), (8, 2), (4, 6), (3, 5)):  # by 3 and 5: entries one by one
+
+        def visited(role, batch=batch, inputs=inputs):
+            return _choice.work("surplus", role, windows, batch, inputs, 4, 1).visited
+
+        more = math.prod(_forms.surplus(windows.sizes, windows.counts))
+        assert visited(_forms.OUTPUT) == batch * more * 9
+        assert visited(_forms.KERNEL) == inputs * 5 * 6 * 9
+
+
 def test_windows_share_products():
     """3 × 3 taps take 16 products for four windows; five are three and two; strides split them."""
 
