@@ -55,8 +55,8 @@ def seen_by(padded: jax.Array, grid: Grid, tap: Taps) -> jax.Array:
 def row_of(padded: jax.Array, grid: Grid, lead: Taps) -> jax.Array:
     """What the last taps of the window see, those that begin with ``lead``, beside each other.
 
-    Few channels are slow to copy: theirs are put beside each other along one axis after the other,
-    longer pieces along each. Where windows overlap that copies little more.
+    Few channels are slow to copy: those are put beside each other along one axis after the other,
+    so that all copies but the first are of longer pieces. Windows that lie apart gain nothing.
     """
     apart = any(s >= w for s, w in zip(grid.strides, grid.window, strict=True))
     if padded.shape[-1] > SHORT or apart:
